@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+# Parts keep their own fragment; this file has what they share.
+#
+#   make            everything but the kernel module
+#   make module     hsm.ko against KDIR
+#   make check      native unit tests under ASan and UBSan
+#   make SAN=1 ...  the same targets, sanitized, in build/san
+
+ifeq ($(SAN),1)
+B      ?= build/san
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else
+B      ?= build
+endif
+
+CC      ?= gcc
+CLANG   ?= clang
+KDIR    ?= /lib/modules/$(shell uname -r)/build
+WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+CFLAGS  += -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -fstack-protector-strong \
+           -D_FORTIFY_SOURCE=2 -fPIC -Iuapi $(SANFLAGS) -MMD -MP
+LDFLAGS += $(SANFLAGS) -Wl,-z,relro,-z,now
+
+# Objects land beside each other under $(B)/obj, by source path.
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(CFLAGS_$(firstword $(subst /, ,$*))) -c -o $@ $<
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+all:
+
+-include qemu-hsm/firmware/firmware.mk
+-include qemu-hsm/qemu.mk
+-include userspace/userspace.mk
+-include tests/tests.mk
+
+.PHONY: all check clean module
+clean:
+	rm -rf build
+
+module:
+	@mkdir -p $(B)/module/$(notdir $(patsubst %/,%,$(dir $(KDIR))))
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
