@@ -24,7 +24,7 @@ LDFLAGS += $(SANFLAGS) -Wl,-z,relro,-z,now
 # Objects land beside each other under $(B)/obj, by source path.
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(CFLAGS_$(firstword $(subst /, ,$*))) -c -o $@ $<
+	$(CC) $(CFLAGS) -c -o $@ $<
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
@@ -32,14 +32,12 @@ all:
 
 -include qemu-hsm/firmware/firmware.mk
 -include qemu-hsm/qemu.mk
+-include driver/driver.mk
 -include userspace/userspace.mk
 -include tests/tests.mk
 
-.PHONY: all check clean module
+.PHONY: all check clean
 clean:
 	rm -rf build
-
-module:
-	@mkdir -p $(B)/module/$(notdir $(patsubst %/,%,$(dir $(KDIR))))
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
