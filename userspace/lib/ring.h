@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A worker's io_uring.  One ring per worker thread does everything: accept,
+ * receive, send, timers, netlink, and HSM commands (128-byte SQEs, 32-byte
+ * CQEs).  A ring and everything attached to it belongs to one thread; the only
+ * call that another thread may make is ring_post().
+ */
+#ifndef HSM_RING_H
+#define HSM_RING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <liburing.h>
+
+struct ring;
+struct ring_op;
+
+/*
+ * res: as in the CQE (>= 0 or -errno); extra: big_cqe[0]; flags: cqe->flags.
+ * Called from ring_run() only.  With IORING_CQE_F_MORE in flags the op stays armed;
+ * otherwise it is no longer in use when the callback runs and may be freed or resubmitted in it.
+ */
+typedef void (*ring_done_fn)(struct ring_op *op, int res, uint32_t flags, uint64_t extra);
+
+struct ring_op {
+	ring_done_fn done;
+};
+
+/* entries: submission entries; a full queue is submitted and retried, never lost. */
+int ring_create(unsigned int entries, struct ring **ring);
+void ring_destroy(struct ring *ring);		/* NULL is ignored; nothing may be in flight that matters */
+
+/*
+ * An SQE to fill with io_uring_prep_*(); ring_op goes with it.  Never NULL.  It is
+ * submitted, with all others, before the ring next waits.  The 80 command bytes of the SQE are zeroed.
+ */
+struct io_uring_sqe *ring_sqe(struct ring *ring, struct ring_op *op);
+
+/* Asks the kernel to cancel op; its done still runs, with -ECANCELED or its own result. */
+void ring_cancel(struct ring *ring, struct ring_op *op);
+
+/* One-shot timer.  done gets -ETIME when it fires, -ECANCELED after ring_cancel(). */
+struct ring_timer {
+	struct ring_op op;
+	struct __kernel_timespec ts;
+};
+void ring_timer_start(struct ring *ring, struct ring_timer *t, unsigned int ms);
+
+/*
+ * Work posted to the ring's thread from any thread (or from itself: it then runs
+ * after the current callbacks, before the ring waits).  The struct is the caller's until fn runs.
+ */
+struct ring_work {
+	void (*fn)(struct ring_work *w);
+	struct ring_work *next;		/* the ring's */
+};
+void ring_post(struct ring *ring, struct ring_work *w);
+
+/* Runs callbacks until ring_stop().  Returns 0 or -errno of io_uring itself. */
+int ring_run(struct ring *ring);
+void ring_stop(struct ring *ring);	/* from the ring's thread */
+
+/* Milliseconds of CLOCK_MONOTONIC, read once per turn of the loop. */
+uint64_t ring_now(const struct ring *ring);
+
+#endif
