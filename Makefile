@@ -36,7 +36,13 @@ all:
 -include userspace/userspace.mk
 -include tests/tests.mk
 
-.PHONY: all check clean
+# What runs on the appliance, and nothing of the VM.
+userspace: $(B)/bin/hsm-kms $(B)/bin/hsm-gateway $(B)/bin/hsmctl
+
+# Every native unit test; run it with SAN=1.
+check: check-firmware check-unit
+
+.PHONY: all check clean userspace
 clean:
 	rm -rf build
 

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# What the commands of the rig share: packages, building, where things are.
+
+REGION=local-1
+INSTANCES="acme globex"
+DAEMONS="shared acme globex gateway"
+
+say() { printf '%s\n' "rig: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+mode()
+{
+	[ -f "$RIG/mode" ] || die "nothing is up; start with: ./rig up [--native]"
+	cat "$RIG/mode"
+}
+
+# Packages by what needs them.  Names are those of Debian 12 and 13.
+PKG_BUILD="gcc make pkg-config libc6-dev libssl-dev liburing-dev libnl-3-dev libnl-genl-3-dev
+	libsqlite3-dev libjansson-dev openssl ca-certificates python3 iproute2 procps"
+PKG_VM="qemu-system-x86 dpkg-dev libglib2.0-dev busybox-static cpio kmod xz-utils dropbear-bin
+	e2fsprogs linux-libc-dev bc bison flex libelf-dev binutils file"
+PKG_CLIENT="awscli python3-boto3 jq"
+PKG_TEST="libcmocka-dev clang libclang-rt-dev linux-source-6.1 util-linux mandoc"
+PKG_BENCH="nginx-light"
+
+# Debian 12 names clang's runtime by version.
+pkg_names()
+{
+	local p v
+
+	for p in "$@"; do
+		if [ "$p" = libclang-rt-dev ]; then
+			v=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n1)
+			p=libclang-rt-${v:-14}-dev
+		fi
+		echo "$p"
+	done
+}
+
+need_packages()
+{
+	local missing="" p names
+
+	# shellcheck disable=SC2046
+	names=$(pkg_names "$@")
+	for p in $names; do
+		dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q '^install ok installed' || missing="$missing $p"
+	done
+	[ -n "$missing" ] || return 0
+	say "installing Debian packages:$missing"
+	local run=""
+	[ "$(id -u)" = 0 ] || run=sudo
+	[ -z "$run" ] || command -v sudo >/dev/null || die "not root and no sudo: install these packages, then call again:$missing"
+	$run apt-get -qq update || die "apt-get update failed"
+	names=$(pkg_names "$@")
+	# shellcheck disable=SC2086
+	DEBIAN_FRONTEND=noninteractive $run apt-get -qq install -y --no-install-recommends $names \
+		>"$ROOT/build/apt.log" 2>&1 || { tail -n 20 "$ROOT/build/apt.log" >&2; die "apt-get install failed; whole log: build/apt.log"; }
+}
+
+# quiet LOG CMD...: output into build/LOG, shown only on failure, with a dot of life.
+quiet()
+{
+	local log=$ROOT/build/$1 pid n=0
+	shift
+	mkdir -p "$(dirname "$log")"
+	"$@" >"$log" 2>&1 </dev/null &
+	pid=$!
+	while kill -0 $pid 2>/dev/null; do
+		sleep 0.2
+		n=$((n + 1))
+		[ $((n % 75)) -ne 0 ] || say "  ... $((n / 5)) s"
+	done
+	wait $pid && return 0
+	tail -n 40 "$log" >&2
+	die "failed: $* (whole log: ${log#"$ROOT"/})"
+}
+
+build_native()
+{
+	say "building the daemons"
+	quiet make.log make -j"$(nproc)" userspace
+}
+
+mkdir -p "$ROOT/build" "$RIG"

@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# One suite of `./rig test`, TAP on stdout.  Started by tests/rig/test.sh, which
+# has built everything and set HSM_RIG_DIR; also by hand:
+#
+#	tests/rig/suite.sh units | lint | fuzz | module | driver debian|debug | story native|vm
+set -u
+cd "$(dirname "$(readlink -f "$0")")/../.."
+ROOT=$PWD
+RIG=$(readlink -m "${HSM_RIG_DIR:-$ROOT/build/test-rig}")
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/hsm-rig
+export ROOT RIG CACHE HSM_RIG_DIR=$RIG
+. tests/rig/common.sh
+
+N=0 BAD=0
+# check TEXT CMD...: one TAP line from an exit status.
+check()
+{
+	local text=$1 rc=0
+	shift
+	N=$((N + 1))
+	"$@" || rc=$?
+	if [ $rc = 0 ]; then
+		echo "ok $N - $text"
+	else
+		echo "not ok $N - $text (exit status $rc)"
+		BAD=1
+	fi
+	return $rc
+}
+
+# run CMD...: a program that prints TAP itself; its failure is ours.
+run()
+{
+	local rc=0
+	"$@" || rc=$?
+	case $rc in
+	0|4) ;;
+	*)
+		N=$((N + 1))
+		echo "not ok $N - $* (exit status $rc)"
+		BAD=1
+		;;
+	esac
+}
+
+units()
+{
+	check "unit tests under ASan and UBSan" make -k -j"$(nproc)" SAN=1 check
+}
+
+lint()
+{
+	local f
+	for f in Documentation/man/*.[0-9]; do
+		check "man page $f" mandoc -T lint -W warning "$f"
+	done
+	check "shell scripts parse" bash -n rig tests/rig/*.sh tests/vm/*.sh tests/story/*.sh tests/bench/*.sh qemu-hsm/*.sh
+	check "no unbounded string functions" \
+		sh -c '! git grep -nwE "strcpy|strcat|sprintf|gets|alloca" -- "userspace/*.[ch]" "qemu-hsm/*.[ch]" "driver/*.[ch]"'
+	check "secrets are not compared with memcmp in the signature and firmware code" \
+		sh -c '! git grep -nw memcmp -- userspace/lib/sigv4.c qemu-hsm/firmware/token.c qemu-hsm/firmware/cache.c'
+	check "every source names its licence" sh -c \
+		'! git ls-files -- "*.[ch]" "*.sh" "*.py" "*.mk" rig Kbuild Makefile | xargs grep -L SPDX-License-Identifier | grep .'
+}
+
+fuzz()
+{
+	local t name seconds=${FUZZ_SECONDS:-20}
+	check "fuzz targets build" make -j"$(nproc)" fuzz || return
+	for t in build/fuzz/fuzz_*; do
+		[ -x "$t" ] && [ -f "$t" ] || continue
+		case $t in *.d|*.o) continue ;; esac
+		name=${t##*/}
+		mkdir -p "build/fuzz/corpus/$name"
+		check "$name, $seconds s" "$t" -max_total_time="$seconds" -max_len=65536 -timeout=10 -rss_limit_mb=2048 \
+			-print_final_stats=1 -artifact_prefix="build/fuzz/$name-" "build/fuzz/corpus/$name"
+	done
+}
+
+module()
+{
+	local hdr
+	. tests/vm/lib.sh
+	hdr=$(vm_kernel_headers) || { check "headers of Debian's kernel" false; return; }
+	check "hsm.ko builds for Debian's 6.1 with W=1 and no warning" make module KDIR="$hdr"
+	hdr=$(tests/driver/headers-6.12.sh) || { check "headers of Debian's 6.12 backport" false; return; }
+	check "hsm.ko builds for Debian's 6.12 backport with W=1 and no warning" make module KDIR="$hdr"
+}
+
+driver()
+{
+	run tests/driver/run.sh "$1"
+}
+
+story()
+{
+	local e=$RIG/endpoints.json flag="" saved=$RIG/yesterday.json
+	[ "$1" = vm ] || flag=--native
+	[ ! -f "$RIG/mode" ] || ./rig down
+	./rig reset
+	# shellcheck disable=SC2086
+	check "rig up $flag" ./rig up $flag || return
+	run python3 tests/story/api.py "$e"
+	run bash tests/story/awscli.sh "$e"
+	run python3 tests/story/restart.py before "$e" "$saved"
+	check "rig down" ./rig down
+	# shellcheck disable=SC2086
+	check "rig up $flag again" ./rig up $flag || return
+	run python3 tests/story/restart.py after "$e" "$saved"
+	run python3 tests/story/crash.py "$e"
+	[ "$1" = vm ] || run bash tests/story/fulldisk.sh
+	run bash tests/story/isolation.sh "$e"
+	if [ "$1" = vm ]; then
+		check "rig down before the cards are pulled" ./rig down
+		check "rig up before the cards are pulled" ./rig up || return
+		run python3 tests/story/pull.py "$e"
+	fi
+	check "rig down at the end" ./rig down
+}
+
+"$@"
+exit $BAD

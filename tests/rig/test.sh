@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Everything that CI runs.  Every suite prints TAP into build/test/<suite>.log; the lines are counted here.
+#
+#	./rig test [SUITE...]		only these
+
+LOGS=$ROOT/build/test
+export HSM_RIG_DIR=$ROOT/build/test-rig	# not the rig that somebody may be using
+RIG=$HSM_RIG_DIR
+mkdir -p "$LOGS" "$RIG"
+PASSED=0 FAILED=0 SKIPPED=0
+ONLY="$*"
+START=$(date +%s)
+
+. tests/rig/stack.sh
+
+# suite NAME SECONDS CMD...: runs it under a time limit and counts what it says.
+suite()
+{
+	local name=$1 limit=$2 log=$LOGS/$1.log rc=0 p f s t0
+	shift 2
+	if [ -n "$ONLY" ]; then case " $ONLY " in *" $name "*) ;; *) return 0 ;; esac; fi
+	t0=$(date +%s)
+	say "$name ..."
+	CMOCKA_MESSAGE_OUTPUT=TAP timeout --kill-after=20 "$limit" "$@" >"$log" 2>&1 </dev/null || rc=$?
+	p=$(grep -cE '^[[:space:]]*ok [0-9]+' "$log") || true
+	f=$(grep -cE '^[[:space:]]*not ok [0-9]+' "$log") || true
+	s=$(grep -cE '^[[:space:]]*ok [0-9]+.*# *[Ss][Kk][Ii][Pp]' "$log") || true
+	p=$((p - s))
+	if [ $rc = 124 ] || [ $rc = 137 ]; then
+		echo "not ok - $name: no end after $limit s" | tee -a "$log"
+		f=$((f + 1))
+	elif [ $rc -ne 0 ] && [ "$f" = 0 ]; then
+		echo "not ok - $name: exit status $rc" | tee -a "$log"
+		f=1
+	elif [ $((p + f + s)) = 0 ]; then
+		echo "not ok - $name: said nothing that can be counted" | tee -a "$log"
+		f=1
+	fi
+	PASSED=$((PASSED + p)) FAILED=$((FAILED + f)) SKIPPED=$((SKIPPED + s))
+	printf '%-16s %4d passed %3d failed %3d skipped  %4d s\n' "$name" "$p" "$f" "$s" $(($(date +%s) - t0))
+	grep -E '^[[:space:]]*ok [0-9]+.*# *[Ss][Kk][Ii][Pp]' "$log" | sed 's/^/    skipped: /' || true
+	if [ "$f" != 0 ]; then
+		grep -E '^[[:space:]]*not ok' "$log" | head -n 30 | sed 's/^/    /'
+		echo "    the last lines of build/test/$name.log:"
+		tail -n 25 "$log" | sed 's/^/    | /'
+	fi
+}
+
+# shellcheck disable=SC2086
+need_packages $PKG_BUILD $PKG_VM $PKG_CLIENT $PKG_TEST
+build_native
+build_vm
+
+suite units 900 tests/rig/suite.sh units
+suite lint 120 tests/rig/suite.sh lint
+suite fuzz 600 tests/rig/suite.sh fuzz
+suite story-native 900 tests/rig/suite.sh story native
+suite module 600 tests/rig/suite.sh module
+suite driver 900 tests/rig/suite.sh driver debian
+suite driver-debug 1500 tests/rig/suite.sh driver debug
+suite story-vm 900 tests/rig/suite.sh story vm
+
+say "$(($(date +%s) - START)) s; logs in build/test"
+echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"
+[ "$FAILED" = 0 ] && [ "$PASSED" -gt 0 ]
