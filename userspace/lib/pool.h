@@ -44,6 +44,7 @@ struct hsm_cmd {
 	struct ring_op op;		/* the provider's */
 	struct ring_work work;
 	struct hsm_port *port;
+	uint64_t deadline;
 };
 
 /* Always results in exactly one done.  A full pool (-EBUSY) is retried inside until the time-out. */
