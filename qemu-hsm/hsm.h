@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * HSM card as a QEMU PCI device: what its files share.
+ *
+ * Threads.  "Ring thread" is the thread that runs the AioContext of the
+ * `iothread` property, or the main loop under the big lock (BQL) without one.
+ * It owns the life cycle of the queue pairs and takes submission entries.
+ * Worker threads run firmware commands and post their completions.  vCPU
+ * threads only touch registers (under the BQL) and event notifiers (without).
+ *
+ * Whoever waits for another of these threads while it holds the BQL waits on a
+ * condition that lets go of it: the others need the BQL to raise a vector.
+ */
+#ifndef HSM_DEVICE_H
+#define HSM_DEVICE_H
+
+#include "compat.h"
+#include "hsm_hw.h"
+#include "firmware/hsm_fw.h"
+
+#define TYPE_HSM "hsm"
+OBJECT_DECLARE_SIMPLE_TYPE(HsmState, HSM)
+
+#define HSM_MAX_WORKERS	16
+
+typedef struct HsmQp HsmQp;
+
+/* One command between its submission entry and its completion. */
+typedef struct HsmCmd {
+	QSIMPLEQ_ENTRY(HsmCmd) next;	/* free list, work queue, delay list or ring-thread list */
+	HsmQp *qp;
+	struct hsm_sqe sqe;		/* the copy that is validated; guest memory is read once */
+	int64_t due_ns;			/* delay list only */
+	uint16_t status;		/* CREATE_QP, DELETE_QP: found out by the worker */
+	bool bound;			/* the worker took a reference to the partition */
+	union {
+		struct hsm_create_qp_in create;
+		struct hsm_delete_qp_in del;
+	};
+} HsmCmd;
+
+typedef QSIMPLEQ_HEAD(, HsmCmd) HsmCmdList;
+
+/* A piece of guest RAM that the card keeps mapped. */
+typedef struct HsmMap {
+	void *host;
+	dma_addr_t len;
+	DMADirection dir;
+} HsmMap;
+
+struct HsmQp {
+	HsmState *s;
+	uint16_t qid;
+	EventNotifier kick;		/* doorbell; exists as long as the device */
+
+	/* Ring thread. */
+	bool live;
+	bool polling;			/* the AioContext watches the tail: no doorbell wanted */
+	uint16_t entries;
+	uint16_t vector;
+	HsmMap sq_map, cq_map, shadow_map;
+	HsmCmd *slots;
+	HsmCmd *deleting;		/* DELETE_QP that waits for this pair to drain */
+	uint8_t partition[HSM_UUID_LEN];
+	bool has_partition;		/* not the admin queue */
+	bool bound;			/* counted in by hsm_fw_bind() */
+
+	/* Ring thread writes, workers read: atomic. */
+	uint16_t head;			/* submission entries taken */
+	bool stopping;
+	int inflight;			/* commands taken and not yet let go of */
+
+	/* Under lock. */
+	QemuMutex lock;
+	uint16_t done;			/* completions posted */
+	bool starved;			/* the ring thread waits for a slot */
+	HsmCmdList free;
+};
+
+typedef enum HsmRunState {
+	HSM_STOPPED,			/* no ring, no DMA, no vector */
+	HSM_RUNNING,
+	HSM_STOPPING,			/* workers drain */
+} HsmRunState;
+
+struct HsmState {
+	PCIDevice pci;
+
+	/* Properties. */
+	char *nvram;
+	char *serial;
+	IOThread *iothread;
+	uint32_t max_qps;
+	uint32_t num_workers;
+
+	MemoryRegion bar, regs, doorbells, msix_bar;
+	AioContext *ctx;
+	QEMUBH *bh;			/* hsm_reconcile() in the ring thread */
+	Error *blocker;
+	struct hsm_fw *fw;
+
+	/* Registers, written under the BQL; enable, running and fatal are atomic. */
+	uint32_t admin_size;
+	uint64_t admin_sq, admin_cq, admin_shadow;
+	bool enable;
+	bool fatal;
+	int run_state;			/* HsmRunState, written by the ring thread under the BQL */
+	QemuCond changed;		/* used with the BQL: run_state or ctx_done changed */
+
+	/* Fault injection, atomic. */
+	bool hang;
+	bool gone;
+	uint32_t delay_ms;
+
+	/* Ring thread. */
+	HsmQp *qps;			/* max_qps + 1; [0] is the admin queue */
+	HsmCmdList delayed;
+	QEMUTimer *delay_timer;
+
+	/* Worker threads.  Everything below is under work_lock. */
+	QemuMutex work_lock;
+	QemuCond work_cond;
+	HsmCmdList work;
+	HsmCmdList ring_work;		/* CREATE_QP and DELETE_QP on their way to the ring thread */
+	bool quit;
+	QemuThread workers[HSM_MAX_WORKERS];
+	unsigned int workers_up;
+};
+
+/* ---- hsm.c: function, registers, life cycle ---- */
+
+/* Registers the QOM type; called once by whatever brings the device into QEMU. */
+void hsm_register_types(void);
+
+/* Any thread.  A ring is out of reach: no more commands are taken until ENABLE 1 -> 0. */
+void hsm_fatal(HsmState *s, const char *why);
+
+/* ---- qp.c: rings; ring thread unless said otherwise ---- */
+
+/* Maps and starts a pair.  Returns a card status; on failure nothing is left mapped. */
+uint16_t hsm_qp_start(HsmQp *qp, uint16_t entries, uint16_t vector, uint64_t sq, uint64_t cq,
+		      uint64_t shadow);
+/* Takes no more commands, drops those that no worker has begun. */
+void hsm_qp_stop(HsmQp *qp);
+/* True once no thread uses the pair's memory any more. */
+bool hsm_qp_drained(HsmQp *qp);
+/* Unmaps a drained pair. */
+void hsm_qp_release(HsmQp *qp);
+/* Any thread, not under qp->lock.  Posts one completion and raises the vector if wanted. */
+void hsm_qp_complete(HsmQp *qp, uint16_t cid, uint16_t status, uint32_t out_len);
+/* Any thread.  The command is over: its slot is free. */
+void hsm_cmd_put(HsmCmd *cmd);
+/* The delay timer's callback. */
+void hsm_delay_expired(void *opaque);
+
+/* ---- admin.c: commands that the device does itself ---- */
+
+/* Worker: checks CREATE_QP or DELETE_QP and hands it to the ring thread. */
+void hsm_admin_prepare(HsmCmd *cmd);
+/* Ring thread: carries out what hsm_admin_prepare() handed over, finishes drained deletes. */
+void hsm_admin_run(HsmState *s);
+/* Ring thread, while stopping: lets go of what hsm_admin_run() would have carried out. */
+void hsm_admin_drop(HsmState *s);
+
+/* ---- worker.c ---- */
+
+void hsm_workers_start(HsmState *s);
+/* No command is in flight any more. */
+void hsm_workers_stop(HsmState *s);
+/* Any thread. */
+void hsm_workers_push(HsmState *s, HsmCmd *cmd);
+
+/*
+ * Copies between guest RAM and a host buffer.  MMIO is refused: a guest can't
+ * make the card write another device's registers.  0 or -EFAULT.
+ */
+int hsm_dma(HsmState *s, uint64_t addr, void *buf, size_t len, DMADirection dir);
+
+/* ---- slot.c ---- */
+
+/* BQL.  Makes the port above report an empty slot, as if the card was pulled out. */
+void hsm_slot_empty(PCIDevice *pci);
+
+#endif /* HSM_DEVICE_H */

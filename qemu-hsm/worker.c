@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Worker threads: firmware commands run here, so that real cryptography holds
+ * up neither the rings nor a vCPU.
+ */
+#include "hsm.h"
+#include "qemu/rcu.h"
+
+#include <openssl/crypto.h>
+
+int hsm_dma(HsmState *s, uint64_t addr, void *buf, size_t len, DMADirection dir)
+{
+	const MemTxAttrs attrs = { .memory = 1 };
+
+	if (addr + len < addr)
+		return -EFAULT;
+	if (dma_memory_rw(pci_get_address_space(&s->pci), addr, buf, len, dir, attrs) != MEMTX_OK)
+		return -EFAULT;
+	return 0;
+}
+
+static void run(HsmCmd *cmd, uint8_t *in, uint8_t *out)
+{
+	HsmQp *qp = cmd->qp;
+	HsmState *s = qp->s;
+	uint32_t in_len = le32_to_cpu(cmd->sqe.in_len);
+	size_t out_len = le32_to_cpu(cmd->sqe.out_len);
+	size_t wipe = out_len;
+	uint16_t status;
+
+	if (hsm_dma(s, le64_to_cpu(cmd->sqe.in_addr), in, in_len, DMA_DIRECTION_TO_DEVICE)) {
+		status = HSM_ST_DMA;
+		out_len = 0;
+		goto post;
+	}
+	status = hsm_fw_exec(s->fw, qp->has_partition ? qp->partition : NULL, cmd->sqe.opcode, in,
+			     in_len, out, &out_len);
+	if (status != HSM_ST_OK)
+		out_len = 0;
+	if (out_len && !qatomic_read(&s->gone) &&
+	    hsm_dma(s, le64_to_cpu(cmd->sqe.out_addr), out, out_len, DMA_DIRECTION_FROM_DEVICE)) {
+		status = HSM_ST_DMA;
+		out_len = 0;
+	}
+post:
+	hsm_qp_complete(qp, le16_to_cpu(cmd->sqe.cid), status, out_len);
+	OPENSSL_cleanse(in, in_len);
+	OPENSSL_cleanse(out, wipe);
+	hsm_cmd_put(cmd);
+}
+
+static void *worker(void *opaque)
+{
+	HsmState *s = opaque;
+	uint8_t *in = g_malloc(HSM_MAX_PAYLOAD);
+	uint8_t *out = g_malloc(HSM_MAX_PAYLOAD);
+
+	rcu_register_thread();
+	qemu_mutex_lock(&s->work_lock);
+	for (;;) {
+		HsmCmd *cmd;
+
+		while (!s->quit && QSIMPLEQ_EMPTY(&s->work))
+			qemu_cond_wait(&s->work_cond, &s->work_lock);
+		if (s->quit)
+			break;
+		cmd = QSIMPLEQ_FIRST(&s->work);
+		QSIMPLEQ_REMOVE_HEAD(&s->work, next);
+		qemu_mutex_unlock(&s->work_lock);
+
+		if (qatomic_read(&cmd->qp->stopping) || qatomic_read(&s->gone))
+			hsm_cmd_put(cmd);
+		else if (cmd->qp->qid == 0 &&
+			 (cmd->sqe.opcode == HSM_OP_CREATE_QP || cmd->sqe.opcode == HSM_OP_DELETE_QP))
+			hsm_admin_prepare(cmd);
+		else
+			run(cmd, in, out);
+
+		qemu_mutex_lock(&s->work_lock);
+	}
+	qemu_mutex_unlock(&s->work_lock);
+	rcu_unregister_thread();
+	g_free(in);
+	g_free(out);
+	return NULL;
+}
+
+void hsm_workers_start(HsmState *s)
+{
+	QSIMPLEQ_INIT(&s->work);
+	QSIMPLEQ_INIT(&s->ring_work);
+	qemu_mutex_init(&s->work_lock);
+	qemu_cond_init(&s->work_cond);
+	for (; s->workers_up < s->num_workers; s->workers_up++)
+		qemu_thread_create(&s->workers[s->workers_up], "hsm-worker", worker, s,
+				   QEMU_THREAD_JOINABLE);
+}
+
+void hsm_workers_stop(HsmState *s)
+{
+	qemu_mutex_lock(&s->work_lock);
+	s->quit = true;
+	qemu_cond_broadcast(&s->work_cond);
+	qemu_mutex_unlock(&s->work_lock);
+	while (s->workers_up)
+		qemu_thread_join(&s->workers[--s->workers_up]);
+	qemu_cond_destroy(&s->work_cond);
+	qemu_mutex_destroy(&s->work_lock);
+}
+
+void hsm_workers_push(HsmState *s, HsmCmd *cmd)
+{
+	qemu_mutex_lock(&s->work_lock);
+	QSIMPLEQ_INSERT_TAIL(&s->work, cmd, next);
+	qemu_mutex_unlock(&s->work_lock);
+	qemu_cond_signal(&s->work_cond);
+}
