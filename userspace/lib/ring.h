@@ -2,8 +2,12 @@
 /*
  * A worker's io_uring.  One ring per worker thread does everything: accept,
  * receive, send, timers, netlink, and HSM commands (128-byte SQEs, 32-byte
- * CQEs).  A ring and everything attached to it belongs to one thread; the only
- * call that another thread may make is ring_post().
+ * CQEs).  Linux 6.1 or newer.
+ *
+ * Threads: any thread may create a ring and set things up on it; nothing is
+ * submitted yet.  The first thread that calls ring_run() or ring_drain() owns the
+ * ring, and everything attached to it, from then on (the kernel enforces it:
+ * SINGLE_ISSUER).  The only call that another thread may make is ring_post().
  */
 #ifndef HSM_RING_H
 #define HSM_RING_H
@@ -26,13 +30,14 @@ struct ring_op {
 	ring_done_fn done;
 };
 
-/* entries: submission entries; a full queue is submitted and retried, never lost. */
+/* entries: submission entries; a full queue is submitted and retried, never lost.  -ENOSYS, -EINVAL: kernel too old. */
 int ring_create(unsigned int entries, struct ring **ring);
 void ring_destroy(struct ring *ring);		/* NULL is ignored; nothing may be in flight that matters */
 
 /*
  * An SQE to fill with io_uring_prep_*(); ring_op goes with it.  Never NULL.  It is
- * submitted, with all others, before the ring next waits.  The 80 command bytes of the SQE are zeroed.
+ * submitted, with all others, before the ring next waits.  The SQE is zeroed, its 80 command bytes too.
+ * Fill it before the next call into the ring; leave user_data alone; IOSQE_CQE_SKIP_SUCCESS is not for use here.
  */
 struct io_uring_sqe *ring_sqe(struct ring *ring, struct ring_op *op);
 
@@ -59,6 +64,12 @@ void ring_post(struct ring *ring, struct ring_work *w);
 /* Runs callbacks until ring_stop().  Returns 0 or -errno of io_uring itself. */
 int ring_run(struct ring *ring);
 void ring_stop(struct ring *ring);	/* from the ring's thread */
+
+/*
+ * For after the *_close() calls, outside ring_run(): runs callbacks until no operation is in flight and
+ * no work is posted, or -ETIMEDOUT after ms.  Then ring_destroy() leaves nothing dangling.
+ */
+int ring_drain(struct ring *ring, unsigned int ms);
 
 /* Milliseconds of CLOCK_MONOTONIC, read once per turn of the loop. */
 uint64_t ring_now(const struct ring *ring);
