@@ -82,8 +82,7 @@ fuzz()
 module()
 {
 	local hdr
-	. tests/vm/lib.sh
-	hdr=$(vm_kernel_headers) || { check "headers of Debian's kernel" false; return; }
+	hdr=$(tests/vm/get-kernel.sh)/build || { check "headers of Debian's kernel" false; return; }
 	check "hsm.ko builds for Debian's 6.1 with W=1 and no warning" make module KDIR="$hdr"
 	hdr=$(tests/driver/headers-6.12.sh) || { check "headers of Debian's 6.12 backport" false; return; }
 	check "hsm.ko builds for Debian's 6.12 backport with W=1 and no warning" make module KDIR="$hdr"
