@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
+# hsm-gateway.  Whoever links $(LIBHSM) and opens a route adds $(call pkglibs,libnl-genl-3.0).
+
+$(call obj,userspace/lib/genl.c userspace/lib/route_genl.c): CFLAGS += $(shell pkg-config --cflags libnl-genl-3.0)
