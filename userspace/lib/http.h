@@ -30,7 +30,7 @@ struct http_request {
 
 /*
  * Parses one request at the start of buf.  Returns the bytes it took (> 0), with spans
- * into buf; 0 if more are needed; or a negated HTTP status (-400, -413, -414, -431, -501, -505)
+ * into buf; 0 if more are needed; or a negated HTTP status (-400, -413, -414, -417, -431, -501, -505)
  * after which the connection can't go on.  When the head is complete but the body is not, 0 is returned
  * and *need is the total size of the request (else 0), and expect_continue is valid.
  */
