@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include <jansson.h>
+#include <openssl/crypto.h>
+
+#include "arena.h"
+
+#define KEEP_RESIDENT (64u * 1024)
+
+static _Thread_local struct arena *json_arena;
+
+int arena_open(struct arena *a)
+{
+	a->base = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (a->base == MAP_FAILED) {
+		a->base = NULL;
+		return -ENOMEM;
+	}
+	a->used = 0;
+	return 0;
+}
+
+void arena_close(struct arena *a)
+{
+	if (!a->base)
+		return;
+	arena_reset(a);
+	munmap(a->base, ARENA_SIZE);
+	a->base = NULL;
+}
+
+void *arena_alloc(struct arena *a, size_t len)
+{
+	size_t at = a->used;
+
+	if (len > ARENA_SIZE)
+		return NULL;
+	len = (len + 15) & ~(size_t)15;
+	if (len > ARENA_SIZE - at)
+		return NULL;
+	a->used = at + len;
+	return a->base + at;
+}
+
+void arena_trim(struct arena *a, void *p, size_t keep)
+{
+	size_t at = (uint8_t *)p - a->base;
+	size_t end = at + ((keep + 15) & ~(size_t)15);
+
+	if (at > a->used || end >= a->used)
+		return;
+	OPENSSL_cleanse(a->base + end, a->used - end);
+	a->used = end;
+}
+
+void arena_reset(struct arena *a)
+{
+	OPENSSL_cleanse(a->base, a->used);
+	if (a->used > KEEP_RESIDENT)
+		madvise(a->base + KEEP_RESIDENT, ARENA_SIZE - KEEP_RESIDENT, MADV_DONTNEED);
+	a->used = 0;
+}
+
+static void *json_alloc(size_t len)
+{
+	return json_arena ? arena_alloc(json_arena, len) : malloc(len);
+}
+
+static void json_release(void *p)
+{
+	if (!json_arena)
+		free(p);
+}
+
+void arena_json_init(void)
+{
+	json_set_alloc_funcs(json_alloc, json_release);
+	json_object_seed(0);
+}
+
+void arena_json_use(struct arena *a)
+{
+	json_arena = a;
+}
