@@ -9,13 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include <hsm_fw.h>
 
 #include "log.h"
 #include "pool_priv.h"
+#include "uuid.h"
 
 struct soft_pool {
 	struct hsm_pool pool;
@@ -130,16 +130,6 @@ static const struct pool_ops soft_ops = {
 	.call = soft_call,
 };
 
-/* Version 4 UUID (RFC 4122, section 4.4). */
-static int random_uuid(uint8_t uuid[HSM_UUID_LEN])
-{
-	if (getrandom(uuid, HSM_UUID_LEN, 0) != HSM_UUID_LEN)
-		return -EIO;
-	uuid[6] = (uuid[6] & 0x0f) | 0x40;
-	uuid[8] = (uuid[8] & 0x3f) | 0x80;
-	return 0;
-}
-
 /* The NVRAM's only partition, made on the first start. */
 static int find_partition(struct soft_pool *sp, const char *dir)
 {
@@ -149,7 +139,6 @@ static int find_partition(struct soft_pool *sp, const char *dir)
 	} list;
 	size_t len = sizeof(list);
 	uint16_t st;
-	int err;
 
 	st = hsm_fw_exec(sp->fw, NULL, HSM_OP_PARTITION_LIST, NULL, 0, &list, &len);
 	if (st)
@@ -158,9 +147,7 @@ static int find_partition(struct soft_pool *sp, const char *dir)
 		return -EREMOTEIO;
 	switch (le32toh(list.head.count)) {
 	case 0:
-		err = random_uuid(sp->pool.partition);
-		if (err)
-			return err;
+		uuid_make(sp->pool.partition);
 		len = 0;
 		st = hsm_fw_exec(sp->fw, NULL, HSM_OP_PARTITION_CREATE, sp->pool.partition,
 				 HSM_UUID_LEN, NULL, &len);
