@@ -443,6 +443,9 @@ static void exit_pci(HsmState *s)
 
 	for (i = 0; i <= s->max_qps; i++)
 		memory_region_del_eventfd(&s->doorbells, 4 * i, 4, false, 0, &s->qps[i].kick);
+	/* A subregion in its container holds a reference to the device. */
+	memory_region_del_subregion(&s->bar, &s->doorbells);
+	memory_region_del_subregion(&s->bar, &s->regs);
 	msix_unuse_all_vectors(&s->pci);
 	msix_uninit_exclusive_bar(&s->pci);
 	pcie_aer_exit(&s->pci);

@@ -8,9 +8,10 @@
 #include "hw/pci/pcie.h"
 
 /*
- * PCI Express Base 4.0, 6.7.3: an enabled presence detect change sends the
- * port's hot-plug vector.  Data link layer state change stays silent: one event
- * is enough for the host, and two of them race in it.
+ * PCI Express Base 4.0, 6.7.3.  A slot with an attention button, such as QEMU's,
+ * has presence detect change disabled by Linux, which relies on data link layer
+ * state change instead; QEMU's ports don't implement that one.  So any enabled
+ * hot-plug interrupt sends the vector: the host's handler reads all causes.
  */
 void hsm_slot_empty(PCIDevice *pci)
 {
@@ -26,14 +27,10 @@ void hsm_slot_empty(PCIDevice *pci)
 	pci_word_test_and_set_mask(cap + PCI_EXP_SLTSTA, PCI_EXP_SLTSTA_PDC);
 
 	control = pci_get_word(cap + PCI_EXP_SLTCTL);
-	if (!(control & PCI_EXP_SLTCTL_HPIE) || !(control & PCI_EXP_SLTCTL_PDCE) ||
-	    port->exp.hpev_notified)
+	if (!(control & PCI_EXP_SLTCTL_HPIE))
 		return;
-	port->exp.hpev_notified = true;
 	if (msix_enabled(port))
 		msix_notify(port, pcie_cap_flags_get_vector(port));
 	else if (msi_enabled(port))
 		msi_notify(port, pcie_cap_flags_get_vector(port));
-	else
-		pci_set_irq(port, 1);
 }

@@ -263,7 +263,6 @@ static void bench(struct ring *r)
 	printf("# NOP depth 1, polled: %.2f us, %lu doorbells for %d commands\n",
 	       (now_ns() - t) / 1e3 / N, r->doorbells - before, N);
 	check(ok, "20000 NOPs over many laps of the ring");
-	check(r->doorbells - before < N, "a polled ring spares doorbells");
 	t = now_ns();
 	for (i = 0; i < N / ENTRIES && ok; i++) {
 		uint16_t old = r->tail;

@@ -23,7 +23,14 @@ card() { echo "/sys/bus/pci/devices/0000:0$1:00.0"; }
 present() { vm test -e "$(card "$1")"; }
 within() { local i; for ((i = 0; i < 10 * $1; i++)); do "${@:2}" && return 0; sleep 0.1; done; return 1; }
 absent() { ! present "$1"; }
-hwtest() { vm hwtest "0000:0$1:00.0" | sed "s/^/# card$(($1 - 1)): /" && [ "${PIPESTATUS[0]}" = 0 ]; }
+hwtest()
+{
+	local log rc=0
+
+	log=$(vm hwtest "0000:0$1:00.0") || rc=$?
+	printf '%s\n' "$log" | grep -E '^(not ok|# NOP|Bail)' | sed "s/^/# card$(($1 - 1)): /"
+	return $rc
+}
 fails() { ! "$@"; }
 
 kernel=${HSM_KERNEL:-$(tests/vm/get-kernel.sh)}
@@ -43,7 +50,9 @@ check "card 1 answers again" hwtest 2
 qmp qom-set path=/machine/peripheral/card0 property=surprise-remove value=true
 check "surprise removal: card 0 is gone" within 10 absent 1
 check "card 1 does not mind" hwtest 2
-qmp wait-event DEVICE_DELETED 10 device_del id=card0
+# Linux needs a second to power the slot down; before that the port ignores device_del.
+sleep 2
+check "device_del after it" qmp wait-event DEVICE_DELETED 10 device_del id=card0
 qmp device_add driver=hsm id=card0 bus=rp0 nvram=card0.nvram iothread=io0
 check "device_add after surprise removal" within 15 present 1
 check "the new card works" hwtest 1
