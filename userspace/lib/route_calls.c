@@ -178,5 +178,5 @@ void calls_fail_peer(struct route_calls *c, const void *peer, int err)
 {
 	for (unsigned int i = 0; i < c->high; i++)
 		if (c->slots[i].xid && !c->slots[i].failing && c->slots[i].peer == peer)
-			call_finish(&c->slots[i], err, NULL, 0);
+			call_fail_later(&c->slots[i], err);
 }

@@ -79,7 +79,7 @@ struct route_call *call_find32(struct route_calls *c, uint32_t xid);
 void call_finish(struct route_call *call, int err, const void *payload, size_t len);
 /* The same, after the current callbacks: for use inside route_call(). */
 void call_fail_later(struct route_call *call, int err);
-/* Ends all calls of that peer. */
+/* Ends all calls of that peer, likewise later. */
 void calls_fail_peer(struct route_calls *c, const void *peer, int err);
 
 #endif

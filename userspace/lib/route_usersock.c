@@ -221,17 +221,30 @@ static void abandon(struct peer *p)
 	calls_fail_peer(&c->calls, p, -ECONNRESET);
 }
 
+static bool is_dead(const struct peer *p)
+{
+	struct pollfd pfd = { .fd = p->pidfd, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
 static int find_peer(struct usersock_client *c, const char *name, struct peer **out)
 {
 	struct io_uring_sqe *sqe;
 	struct peer *p;
 	int err;
 
-	for (p = c->peers; p; p = p->next)
-		if (!strcmp(p->name, name)) {
-			*out = p;
-			return 0;
-		}
+	for (p = c->peers; p && strcmp(p->name, name); p = p->next)
+		;
+	/* Nothing is sent to a port that a later process may have taken. */
+	if (p && is_dead(p)) {
+		abandon(p);
+		p = NULL;
+	}
+	if (p) {
+		*out = p;
+		return 0;
+	}
 	if (!route_name_valid(name))
 		return -ENOENT;
 	p = calloc(1, sizeof(*p));
@@ -287,15 +300,9 @@ static void client_failed(void *arg, uint32_t to, uint64_t xid, int err)
 	if (!call)
 		return;
 	p = call->peer;
-	call_finish(call, err, NULL, 0);
-	if (err != -ECONNREFUSED)
-		return;
-	/* That callback may have made others forget the peer: it is there only if it is listed. */
-	for (struct peer *q = c->peers; q; q = q->next)
-		if (q == p) {
-			abandon(p);
-			return;
-		}
+	call_fail_later(call, err);
+	if (err == -ECONNREFUSED)
+		abandon(p);
 }
 
 static void client_call(struct route_client *cli, const char *instance, uint8_t class, const void *payload,
