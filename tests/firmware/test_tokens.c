@@ -70,6 +70,9 @@ static void test_other_partition(void **state)
 		assert_int_equal(enc(c, part_a, a, 128), HSM_ST_OK);
 		assert_int_equal(enc(c, part_b, b, 128), HSM_ST_OK);
 	}
+	/* Even if two partitions had the same domain key: the token says whose it is. */
+	memcpy(c->fw->partitions[1].rec.key, c->fw->partitions[0].rec.key, 32);
+	assert_int_equal(enc(c, part_b, a, 128), HSM_ST_BAD_TOKEN);
 	assert_int_equal(reencrypt(c, a, b, NULL, 0, NULL, 0, out, 60, out, 60, NULL),
 			 HSM_ST_BAD_TOKEN);
 }
