@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+# The kernel module, against KDIR; it and its objects land in
+# $(B)/module/<release>/.  A warning fails the build.
+
+module: MODRELEASE = $(shell sed -n "s/.*UTS_RELEASE \"\(.*\)\"/\1/p" $(KDIR)/include/generated/utsrelease.h)
+module: MODDIR = $(B)/module/$(MODRELEASE)
+module:
+	@test -d $(KDIR) || { echo "KDIR=$(KDIR): no such directory" >&2; exit 1; }
+	@mkdir -p $(MODDIR)/driver $(MODDIR)/uapi
+	@for f in Kbuild driver/*.[ch] uapi/*.h; do \
+		cmp -s $$f $(MODDIR)/$$f || cp $$f $(MODDIR)/$$f || exit 1; done
+	@for f in $(MODDIR)/driver/*.[ch]; do \
+		case $$f in *.mod.c) continue;; esac; \
+		test -e driver/$${f##*/} || rm -f $$f; done
+	$(MAKE) -C $(KDIR) M=$(abspath $(MODDIR)) W=1 \
+		KCFLAGS="$(KCFLAGS) -Werror" modules
+	@echo $(MODDIR)/hsm.ko
+
+.PHONY: module
