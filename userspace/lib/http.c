@@ -3,6 +3,7 @@
 #include "http.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #define MAX_METHOD 32
@@ -424,7 +425,7 @@ static void put_number(struct wcur *w, size_t n)
 	wcur_bytes(w, p, (size_t)(digits + sizeof(digits) - p));
 }
 
-int http_write(const struct http_reply *rep, char *out, size_t cap)
+int http_write_head(const struct http_reply *rep, char *out, size_t cap)
 {
 	struct wcur w;
 
@@ -444,6 +445,18 @@ int http_write(const struct http_reply *rep, char *out, size_t cap)
 	if (!rep->keep_alive)
 		put(&w, "\r\nConnection: close");
 	put(&w, "\r\n\r\n");
-	wcur_bytes(&w, rep->body, rep->body_len);
 	return w.bad ? -ENOSPC : (int)w.len;
+}
+
+int http_write(const struct http_reply *rep, char *out, size_t cap)
+{
+	int len = http_write_head(rep, out, cap);
+
+	if (len < 0)
+		return len;
+	if (rep->body_len > cap - (size_t)len || rep->body_len > INT_MAX - (size_t)len)
+		return -ENOSPC;
+	if (rep->body_len)
+		memcpy(out + len, rep->body, rep->body_len);
+	return len + (int)rep->body_len;
 }

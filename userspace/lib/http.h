@@ -52,5 +52,6 @@ struct http_reply {
 	bool keep_alive;
 };
 int http_write(const struct http_reply *rep, char *out, size_t cap);
+int http_write_head(const struct http_reply *rep, char *out, size_t cap);	/* the same without the body's bytes */
 
 #endif

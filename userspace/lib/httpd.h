@@ -33,10 +33,14 @@ typedef void (*httpd_fn)(void *arg, struct httpd_conn *conn, const struct http_r
 
 /* One listener per worker (SO_REUSEPORT).  -EADDRINUSE, -EACCES, ... */
 int httpd_listen(struct ring *ring, const struct httpd_config *cfg, httpd_fn fn, void *arg, struct httpd **h);
-void httpd_close(struct httpd *h);	/* stops accepting, closes every connection */
+/* Stops accepting, closes every connection; owed replies stay owed.  Memory goes as the ring runs on (ring_drain()). */
+void httpd_close(struct httpd *h);
 unsigned int httpd_port(const struct httpd *h);	/* bound port, for addr port 0 */
 
-/* body is copied (into the TLS record) before return. */
+/*
+ * body is copied (into the TLS record) before return.  Never calls httpd_fn itself: the next request of
+ * the connection is handed out from the ring, later.  No use of conn or of the request's spans after it.
+ */
 void httpd_reply(struct httpd_conn *conn, int status, const char *request_id, const void *body, size_t len);
 void *httpd_conn_data(struct httpd_conn *conn);	/* 0-initialised scratch of HTTPD_CONN_DATA bytes, per connection */
 const char *httpd_peer(const struct httpd_conn *conn);	/* "192.0.2.1:4711" */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,6 +30,16 @@ struct ring {
 	int wake_fd;
 	uint64_t wake_count;
 	struct ring_op wake_op;
+
+	uint16_t n_groups;	/* buffer groups given out */
+};
+
+struct ring_bufs {
+	struct ring *ring;
+	struct io_uring_buf_ring *queue;
+	uint8_t *mem;
+	unsigned int count, size;
+	uint16_t group;
 };
 
 static _Thread_local struct ring *running;	/* by this thread */
@@ -355,4 +366,82 @@ void ring_stop(struct ring *ring)
 uint64_t ring_now(const struct ring *ring)
 {
 	return ring->now;
+}
+
+/* ---- shared receive buffers ---- */
+
+int ring_bufs_create(struct ring *ring, unsigned int count, unsigned int size, struct ring_bufs **bufs)
+{
+	struct io_uring_buf_reg reg = { .ring_entries = count };
+	struct ring_bufs *b;
+	int err;
+
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	b->ring = ring;
+	b->count = count;
+	b->size = size;
+	b->group = ring->n_groups++;
+	b->mem = malloc((size_t)count * size);
+	if (!b->mem) {
+		err = -ENOMEM;
+		goto err_free;
+	}
+	/* The kernel wants whole pages for the queue. */
+	b->queue = mmap(NULL, count * sizeof(struct io_uring_buf), PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (b->queue == MAP_FAILED) {
+		err = -errno;
+		goto err_mem;
+	}
+	reg.ring_addr = (uintptr_t)b->queue;
+	reg.bgid = b->group;
+	err = io_uring_register_buf_ring(&ring->uring, &reg, 0);
+	if (err)
+		goto err_unmap;
+	io_uring_buf_ring_init(b->queue);
+	for (unsigned int i = 0; i < count; i++)
+		io_uring_buf_ring_add(b->queue, b->mem + (size_t)i * size, size, (unsigned short)i,
+				      io_uring_buf_ring_mask(count), (int)i);
+	io_uring_buf_ring_advance(b->queue, (int)count);
+	*bufs = b;
+	return 0;
+err_unmap:
+	munmap(b->queue, count * sizeof(struct io_uring_buf));
+err_mem:
+	free(b->mem);
+err_free:
+	free(b);
+	return err;
+}
+
+void ring_bufs_destroy(struct ring_bufs *bufs)
+{
+	if (!bufs)
+		return;
+	io_uring_unregister_buf_ring(&bufs->ring->uring, bufs->group);
+	munmap(bufs->queue, bufs->count * sizeof(struct io_uring_buf));
+	free(bufs->mem);
+	free(bufs);
+}
+
+void ring_bufs_select(const struct ring_bufs *bufs, struct io_uring_sqe *sqe)
+{
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = bufs->group;
+}
+
+void *ring_bufs_get(const struct ring_bufs *bufs, uint32_t flags)
+{
+	return bufs->mem + (size_t)(flags >> IORING_CQE_BUFFER_SHIFT) * bufs->size;
+}
+
+void ring_bufs_put(struct ring_bufs *bufs, uint32_t flags)
+{
+	unsigned int i = flags >> IORING_CQE_BUFFER_SHIFT;
+
+	io_uring_buf_ring_add(bufs->queue, bufs->mem + (size_t)i * bufs->size, bufs->size, (unsigned short)i,
+			      io_uring_buf_ring_mask(bufs->count), 0);
+	io_uring_buf_ring_advance(bufs->queue, 1);
 }

@@ -71,6 +71,19 @@ void ring_stop(struct ring *ring);	/* from the ring's thread */
  */
 int ring_drain(struct ring *ring, unsigned int ms);
 
+/*
+ * Buffers that receives of many connections share: the kernel takes one when data is
+ * there, so that an idle connection holds none.  count: a power of two.
+ */
+struct ring_bufs;
+int ring_bufs_create(struct ring *ring, unsigned int count, unsigned int size, struct ring_bufs **bufs);
+void ring_bufs_destroy(struct ring_bufs *bufs);	/* no receive may be in flight; before ring_destroy() */
+/* On a prepared receive.  Its completion may be -ENOBUFS: try again once others gave theirs back. */
+void ring_bufs_select(const struct ring_bufs *bufs, struct io_uring_sqe *sqe);
+/* The buffer of a completion with IORING_CQE_F_BUFFER; owed back with ring_bufs_put(). */
+void *ring_bufs_get(const struct ring_bufs *bufs, uint32_t flags);
+void ring_bufs_put(struct ring_bufs *bufs, uint32_t flags);
+
 /* Milliseconds of CLOCK_MONOTONIC, read once per turn of the loop. */
 uint64_t ring_now(const struct ring *ring);
 
