@@ -58,7 +58,7 @@ cd "$dir/build"
 make -s tinyconfig >"$log" 2>&1 || die "tinyconfig failed: $log"
 { scripts/kconfig/merge_config.sh -m .config "$config" && make -s olddefconfig; } >>"$log" 2>&1 ||
 	die "configuration failed: $log"
-while IFS== read -r name value; do
+while IFS='=' read -r name value; do
 	case $value in
 	n) ! grep -q "^$name=" .config ;;
 	*) grep -qxF "$name=$value" .config ;;
