@@ -5,6 +5,7 @@
 #include <net/genetlink.h>
 #include <net/sock.h>
 #include "card.h"
+#include "cmd.h"
 #include "compat.h"
 #include "netlink.h"
 #include "pool.h"
@@ -348,7 +349,19 @@ static int pool_bind(struct sk_buff *skb, struct genl_info *info)
 /* ---- family ---- */
 
 #define POOL_NAME_POLICY	{ .type = NLA_NUL_STRING, .len = HSM_POOL_NAME_LEN - 1 }
-#define PAYLOAD_POLICY		NLA_POLICY_RANGE(NLA_BINARY, 1, HSM_ROUTE_MAX_PAYLOAD)
+
+/* NLA_POLICY_RANGE() holds its bounds in 16 signed bits. */
+static const struct netlink_range_validation payload_range = {
+	.min = 1,
+	.max = HSM_ROUTE_MAX_PAYLOAD,
+};
+
+static const struct netlink_range_validation timeout_range = {
+	.min = 1,
+	.max = HSM_TIMEOUT_MAX_MS,
+};
+
+#define PAYLOAD_POLICY		NLA_POLICY_FULL_RANGE(NLA_BINARY, &payload_range)
 
 static const struct nla_policy card_policy[] = {
 	[HSM_A_CARD_ID]		= { .type = NLA_U32 },
@@ -385,7 +398,7 @@ static const struct nla_policy request_policy[] = {
 	[HSM_A_CLASS]		= NLA_POLICY_MAX(NLA_U32, HSM_CLASS_COUNT - 1),
 	[HSM_A_COOKIE]		= { .type = NLA_U64 },
 	[HSM_A_PAYLOAD]		= PAYLOAD_POLICY,
-	[HSM_A_TIMEOUT_MS]	= NLA_POLICY_RANGE(NLA_U32, 1, 60000),
+	[HSM_A_TIMEOUT_MS]	= NLA_POLICY_FULL_RANGE(NLA_U32, &timeout_range),
 };
 
 static const struct nla_policy reply_policy[] = {
