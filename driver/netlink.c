@@ -350,13 +350,13 @@ static int pool_bind(struct sk_buff *skb, struct genl_info *info)
 
 #define POOL_NAME_POLICY	{ .type = NLA_NUL_STRING, .len = HSM_POOL_NAME_LEN - 1 }
 
-/* NLA_POLICY_RANGE() holds its bounds in 16 signed bits. */
-static const struct netlink_range_validation payload_range = {
+/* NLA_POLICY_RANGE() holds its bounds in 16 signed bits.  Not const: 6.1 wants it so. */
+static struct netlink_range_validation payload_range = {
 	.min = 1,
 	.max = HSM_ROUTE_MAX_PAYLOAD,
 };
 
-static const struct netlink_range_validation timeout_range = {
+static struct netlink_range_validation timeout_range = {
 	.min = 1,
 	.max = HSM_TIMEOUT_MAX_MS,
 };
