@@ -76,7 +76,7 @@ ctl()
 	fi
 }
 
-field() { python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$1" "$2"; }
+field() { /usr/bin/python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$1" "$2"; }
 
 # Accounts, instances and credentials: made once, their secrets are shown once.
 make_tenants()
@@ -110,7 +110,7 @@ write_endpoints()
 {
 	local run=/run/hsm
 	[ "$MODE" = vm ] || run=$RIG/native/run
-	python3 - "$MODE" "$REGION" "$RIG" "$run" "$PORT_gateway" "acme=$PORT_acme" "globex=$PORT_globex" <<'EOF'
+	/usr/bin/python3 - "$MODE" "$REGION" "$RIG" "$run" "$PORT_gateway" "acme=$PORT_acme" "globex=$PORT_globex" <<'EOF'
 import json, os, sys
 mode, region, rig, run, gw = sys.argv[1:6]
 d = os.path.join(rig, mode, "tenants")

@@ -101,20 +101,20 @@ story()
 	./rig reset
 	# shellcheck disable=SC2086
 	check "rig up $flag" ./rig up $flag || return
-	run python3 tests/story/api.py "$e"
+	run /usr/bin/python3 tests/story/api.py "$e"
 	run bash tests/story/awscli.sh "$e"
-	run python3 tests/story/restart.py before "$e" "$saved"
+	run /usr/bin/python3 tests/story/restart.py before "$e" "$saved"
 	check "rig down" ./rig down
 	# shellcheck disable=SC2086
 	check "rig up $flag again" ./rig up $flag || return
-	run python3 tests/story/restart.py after "$e" "$saved"
-	run python3 tests/story/crash.py "$e"
+	run /usr/bin/python3 tests/story/restart.py after "$e" "$saved"
+	run /usr/bin/python3 tests/story/crash.py "$e"
 	[ "$1" = vm ] || run bash tests/story/fulldisk.sh
 	run bash tests/story/isolation.sh "$e"
 	if [ "$1" = vm ]; then
 		check "rig down before the cards are pulled" ./rig down
 		check "rig up before the cards are pulled" ./rig up || return
-		run python3 tests/story/pull.py "$e"
+		run /usr/bin/python3 tests/story/pull.py "$e"
 	fi
 	check "rig down at the end" ./rig down
 }
