@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -104,6 +105,8 @@ static pid_t start_owner(const char *name, enum mode mode, uid_t accept)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
+		/* A test that fails does not get to stop its owner. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (ring_create(64, &o.ring) ||
 		    route_serve(spec, name, -1, accept, o.ring, owner_fn, &o, &o.srv))
 			_exit(7);

@@ -12,3 +12,4 @@ $(B)/bin/hsm-gateway: $(call obj,$(GATEWAY_SRCS)) $(LIBHSM)
 gateway: $(B)/bin/hsm-gateway
 
 .PHONY: gateway
+all: gateway

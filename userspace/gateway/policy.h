@@ -1,26 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which class each operation of the AWS KMS API is of: what the gateway lets through depends on that alone. */
+/* What the gateway lets through: it depends on the class of the operation alone (claim 3 of the design). */
 #ifndef GATEWAY_POLICY_H
 #define GATEWAY_POLICY_H
 
 #include <stdbool.h>
 #include <hsm_cmd.h>
 
-#include "cursor.h"
+#include "awsops.h"
 
-struct policy_op {
-	const char *name;
-	enum hsm_class class;
-	bool creates_key;	/* takes the key id that the directory assigned */
-};
+/* The operation that X-Amz-Target names.  A name that AWS does not know is of class manage, for a KMS to refuse. */
+const struct aws_op *policy_op(struct span target);
 
-/* The operation of that name.  Never NULL: a name that AWS does not know is of class manage, for a KMS to refuse. */
-const struct policy_op *policy_find(struct span name);
+/* Whether the operation takes the key id that the directory assigned. */
+bool policy_creates_key(const struct aws_op *op);
 
-/* Whether the gateway forwards the class to a dedicated instance. */
-bool policy_forwards(enum hsm_class class);
+/* The class under which the shared KMS is asked: finding out who owns a key is management. */
+enum hsm_class policy_resolve_class(const struct aws_op *op);
 
-/* Why not, for the client. */
-void policy_refusal(const struct policy_op *op, struct span instance, struct span endpoint, char *out, size_t cap);
+/* Whether the gateway forwards the operation to a dedicated instance; and if not, why, for the client. */
+bool policy_forwards(const struct aws_op *op);
+void policy_refusal(const struct aws_op *op, struct span instance, struct span endpoint, char *out, size_t cap);
 
 #endif

@@ -37,7 +37,7 @@ struct gw_request {
 	struct gateway *gw;
 	struct httpd_conn *conn;
 	const struct http_request *http;
-	const struct policy_op *op;
+	const struct aws_op *op;
 	uint64_t began;		/* ms */
 	uint8_t id[16];
 	bool redirected;	/* now at a dedicated instance */
@@ -112,7 +112,6 @@ static void refuse_route(struct gw_request *r, int err)
 
 static void replied(void *arg, int err, const void *payload, size_t len);
 
-/* instance: NUL-terminated.  Resolving an owner is management, whatever is asked of the key then. */
 static void forward(struct gw_request *r, const char *instance, enum hsm_class class, struct span assigned)
 {
 	struct gateway *gw = r->gw;
@@ -145,7 +144,7 @@ static void redirect(struct gw_request *r, const struct call_reply *rep)
 		refuse(r, API_INTERNAL, "The key directory gave a wrong answer.");
 		return;
 	}
-	if (!policy_forwards(r->op->class)) {
+	if (!policy_forwards(r->op)) {
 		policy_refusal(r->op, rep->instance, rep->endpoint, text, sizeof(text));
 		refuse(r, API_ACCESS_DENIED, text);
 		return;
@@ -153,7 +152,7 @@ static void redirect(struct gw_request *r, const struct call_reply *rep)
 	memcpy(name, rep->instance.p, rep->instance.len);
 	name[rep->instance.len] = '\0';
 	r->redirected = true;
-	forward(r, name, r->op->class, r->op->creates_key ? rep->key_id : (struct span){ NULL, 0 });
+	forward(r, name, HSM_CLASS_MANAGE, policy_creates_key(r->op) ? rep->key_id : (struct span){ NULL, 0 });
 }
 
 static void replied(void *arg, int err, const void *payload, size_t len)
@@ -171,24 +170,12 @@ static void replied(void *arg, int err, const void *payload, size_t len)
 		answer(r, rep.status, rep.body.p, rep.body.len);
 }
 
-static bool operation_of(const struct http_request *http, struct span *name)
-{
-	struct span target = http_get(http, "x-amz-target");
-	const size_t prefix = sizeof(TARGET_PREFIX) - 1;
-
-	if (!target.p || target.len <= prefix || memcmp(target.p, TARGET_PREFIX, prefix))
-		return false;
-	*name = (struct span){ target.p + prefix, target.len - prefix };
-	return true;
-}
-
 static void requested(void *arg, struct httpd_conn *conn, const struct http_request *http)
 {
 	static const char healthy[] = "{\"status\":\"healthy\"}";
 	struct gateway *gw = arg;
 	struct gw_request *r = httpd_conn_data(conn);
-	enum hsm_class class;
-	struct span name;
+	struct span target;
 
 	*r = (struct gw_request){ .gw = gw, .conn = conn, .http = http, .began = ring_now(gw->ring) };
 	uuid_make(r->id);
@@ -200,13 +187,13 @@ static void requested(void *arg, struct httpd_conn *conn, const struct http_requ
 		refuse(r, API_UNKNOWN_OPERATION, "Requests of this API are POST / with an X-Amz-Target header.");
 		return;
 	}
-	if (!operation_of(http, &name)) {
-		refuse(r, API_UNKNOWN_OPERATION, "X-Amz-Target must be given once and start with TrentService.");
+	target = http_get(http, "x-amz-target");
+	if (!target.p || target.len < sizeof(TARGET_PREFIX) || memcmp(target.p, TARGET_PREFIX, sizeof(TARGET_PREFIX) - 1)) {
+		refuse(r, API_UNKNOWN_OPERATION, "X-Amz-Target must be given once and name an operation of TrentService.");
 		return;
 	}
-	r->op = policy_find(name);
-	class = r->op->class == HSM_CLASS_STORAGE ? HSM_CLASS_MANAGE : r->op->class;
-	forward(r, gw->cfg->shared, class, (struct span){ NULL, 0 });
+	r->op = policy_op(target);
+	forward(r, gw->cfg->shared, policy_resolve_class(r->op), (struct span){ NULL, 0 });
 }
 
 /* ---- life ---- */
