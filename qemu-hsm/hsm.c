@@ -96,6 +96,7 @@ static void reconcile(void *opaque)
 			break;
 		case HSM_RUNNING:
 			if (enable) {
+				hsm_delay_run(s);
 				hsm_admin_run(s);
 				return;
 			}
@@ -381,16 +382,15 @@ static void hsm_reset(DeviceState *dev)
 	s->admin_shadow = 0;
 }
 
-static void make_ring_side(HsmState *s)
+static void delay_expired(void *opaque)
 {
-	s->bh = aio_bh_new(s->ctx, reconcile, s);
-	s->delay_timer = aio_timer_new(s->ctx, QEMU_CLOCK_REALTIME, SCALE_NS, hsm_delay_expired, s);
+	HsmState *s = opaque;
+
+	qemu_bh_schedule(s->bh);
 }
 
 static void free_ring_side(HsmState *s)
 {
-	timer_free(s->delay_timer);
-	s->delay_timer = NULL;
 	qemu_bh_delete(s->bh);
 	s->bh = NULL;
 }
@@ -535,7 +535,12 @@ static void hsm_realize(PCIDevice *pci, Error **errp)
 		object_ref(OBJECT(s->iothread));
 		s->ctx = iothread_get_aio_context(s->iothread);
 	}
-	make_ring_side(s);
+	s->bh = aio_bh_new(s->ctx, reconcile, s);
+	/*
+	 * A timer of the AioContext would do without the detour, but is reached by
+	 * an offset into a structure that depends on how QEMU was configured.
+	 */
+	s->delay_timer = timer_new_ns(QEMU_CLOCK_REALTIME, delay_expired, s);
 	hsm_workers_start(s);
 	return;
 qps:
@@ -555,6 +560,8 @@ static void hsm_exit(PCIDevice *pci)
 	while (!stop_and_wait(s))
 		error_report("hsm: unplug waits for the card to drain");
 	hsm_workers_stop(s);
+	/* Runs under the BQL, which is held: not running now. */
+	timer_free(s->delay_timer);
 	ring_call(s, free_ring_side);
 	exit_pci(s);
 	free_qps(s);

@@ -115,7 +115,7 @@ struct HsmState {
 	/* Ring thread. */
 	HsmQp *qps;			/* max_qps + 1; [0] is the admin queue */
 	HsmCmdList delayed;
-	QEMUTimer *delay_timer;
+	QEMUTimer *delay_timer;		/* of the main loop; only wakes bh */
 
 	/* Worker threads.  Everything below is under work_lock. */
 	QemuMutex work_lock;
@@ -150,8 +150,8 @@ void hsm_qp_release(HsmQp *qp);
 void hsm_qp_complete(HsmQp *qp, uint16_t cid, uint16_t status, uint32_t out_len);
 /* Any thread.  The command is over: its slot is free. */
 void hsm_cmd_put(HsmCmd *cmd);
-/* The delay timer's callback. */
-void hsm_delay_expired(void *opaque);
+/* Lets go of the delayed commands that are due. */
+void hsm_delay_run(HsmState *s);
 
 /* ---- admin.c: commands that the device does itself ---- */
 

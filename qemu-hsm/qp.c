@@ -163,11 +163,10 @@ static int64_t now_ns(void)
 	return qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
 }
 
-void hsm_delay_expired(void *opaque)
+void hsm_delay_run(HsmState *s)
 {
-	HsmState *s = opaque;
 	HsmCmdList keep = QSIMPLEQ_HEAD_INITIALIZER(keep);
-	int64_t next = INT64_MAX;
+	int64_t first = INT64_MAX;
 	HsmCmd *cmd;
 
 	while ((cmd = QSIMPLEQ_FIRST(&s->delayed))) {
@@ -177,11 +176,11 @@ void hsm_delay_expired(void *opaque)
 			continue;
 		}
 		QSIMPLEQ_INSERT_TAIL(&keep, cmd, next);
-		next = MIN(next, cmd->due_ns);
+		first = MIN(first, cmd->due_ns);
 	}
 	QSIMPLEQ_CONCAT(&s->delayed, &keep);
-	if (next != INT64_MAX)
-		timer_mod(s->delay_timer, next);
+	if (first != INT64_MAX)
+		timer_mod(s->delay_timer, first);
 }
 
 static void delay(HsmState *s, HsmCmd *cmd, uint32_t ms)

@@ -3,7 +3,9 @@
  * Drives a card from userspace in the VM, without the driver: registers, admin
  * queue, queue pairs, shadow doorbells, bad input.  TAP on stdout.
  *
- *	hwtest PCI-ADDRESS	e.g. 0000:01:00.0; no driver may be bound to it
+ *	hwtest PCI-ADDRESS [MS]	e.g. 0000:01:00.0; no driver may be bound to it
+ *
+ * MS: the card was told to delay commands that long; then only this is tested.
  *
  * Memory is mlocked; its bus addresses come from /proc/self/pagemap.
  */
@@ -282,6 +284,22 @@ static void bench(struct ring *r)
 	check(run(r, HSM_OP_NOP, 0, 0, NULL) == HSM_ST_OK, "a NOP after an idle while");
 }
 
+static void test_late(struct ring *r, int ms)
+{
+	uint64_t t = now_ns();
+	uint16_t old;
+
+	check(run(r, HSM_OP_NOP, 0, 0, NULL) == HSM_ST_OK && now_ns() - t >= ms * 1000000ull,
+	      "a delayed NOP completes late");
+	old = r->tail;
+	put(r, HSM_OP_NOP, 0, 0);
+	publish(r, old);
+	usleep(ms * 100);
+	t = now_ns();
+	check(disable() && now_ns() - t < ms * 500000ull, "ENABLE 1 -> 0 does not wait for it");
+	check(!reap(r, 2 * ms), "nothing is written after READY went");
+}
+
 int main(int argc, char **argv)
 {
 	struct ring admin, qp;
@@ -291,7 +309,7 @@ int main(int argc, char **argv)
 	char path[128];
 	int fd;
 
-	if (argc != 2)
+	if (argc < 2)
 		return 2;
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/enable", argv[1]);
 	fd = open(path, O_WRONLY);
@@ -343,6 +361,11 @@ int main(int argc, char **argv)
 	check(create(&admin, &qp, ENTRIES, 1ull << 50) == HSM_ST_DMA, "a ring out of reach: DMA");
 	check(create(&admin, &qp, ENTRIES, bus(qp.sq)) == HSM_ST_OK, "CREATE_QP");
 	check(create(&admin, &qp, ENTRIES, bus(qp.sq)) == HSM_ST_NO_RESOURCES, "a qid once only");
+	if (argc > 2) {
+		test_late(&qp, atoi(argv[2]));
+		printf("1..%d\n", tests);
+		return failures != 0;
+	}
 	check(run(&qp, HSM_OP_NOP, 0, 0, NULL) == HSM_ST_OK, "NOP");
 	test_crypt(&qp);
 	test_bad(&qp);

@@ -27,7 +27,7 @@ hwtest()
 {
 	local log rc=0
 
-	log=$(vm hwtest "0000:0$1:00.0") || rc=$?
+	log=$(vm hwtest "0000:0$1:00.0" "${@:2}") || rc=$?
 	printf '%s\n' "$log" | grep -E '^(not ok|# NOP|Bail)' | sed "s/^/# card$(($1 - 1)): /"
 	return $rc
 }
@@ -47,13 +47,16 @@ qmp qom-set path=/machine/peripheral/card1 property=hang value=true
 check "a hung card does not answer" fails hwtest 2
 qmp qom-set path=/machine/peripheral/card1 property=hang value=false
 check "card 1 answers again" hwtest 2
+qmp qom-set path=/machine/peripheral/card0 property=delay-ms value=400
+check "delayed commands, and disabling under them" hwtest 1 400
+qmp qom-set path=/machine/peripheral/card0 property=delay-ms value=0
 qmp qom-set path=/machine/peripheral/card0 property=surprise-remove value=true
 check "surprise removal: card 0 is gone" within 10 absent 1
 check "card 1 does not mind" hwtest 2
 # Linux needs a second to power the slot down; before that the port ignores device_del.
 sleep 2
 check "device_del after it" qmp wait-event DEVICE_DELETED 10 device_del id=card0
-qmp device_add driver=hsm id=card0 bus=rp0 nvram=card0.nvram iothread=io0
+qmp device_add driver=hsm id=card0 bus=rp0 nvram=fresh.nvram iothread=io0
 check "device_add after surprise removal" within 15 present 1
 check "the new card works" hwtest 1
 check "device_del" qmp wait-event DEVICE_DELETED 20 device_del id=card1
