@@ -33,6 +33,7 @@
 	X(THROTTLING,		"ThrottlingException",			400)	\
 	X(INTERNAL,		"KMSInternalException",			500)	\
 	X(DEPENDENCY_TIMEOUT,	"DependencyTimeoutException",		503)	\
+	X(DRY_RUN,		"DryRunOperationException",		412)	\
 	X(UNAVAILABLE,		"ServiceUnavailableException",		503)
 
 enum api_error {

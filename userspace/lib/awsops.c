@@ -37,6 +37,7 @@ static const struct aws_op ops[] = {
 	{ "GenerateDataKeyWithoutPlaintext", C },
 	{ "GenerateMac", C },
 	{ "GenerateRandom", C },
+	{ "GetKeyLastUsage", M },
 	{ "GetKeyPolicy", M },
 	{ "GetKeyRotationStatus", M },
 	{ "GetParametersForImport", S },
