@@ -27,7 +27,8 @@ vm_pid()
 
 	pid=$(cat "$vm_dir/pid" 2>/dev/null) || return 1
 	# A reused number is somebody else's process.
-	tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- "hsm-vm-$vm_id" || return 1
+	[ -r "/proc/$pid/cmdline" ] &&
+		tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q -- "hsm-vm-$vm_id" || return 1
 	echo "$pid"
 }
 
