@@ -83,7 +83,7 @@ struct store_instance {
 };
 
 /*
- * Opens or makes the store in folder dir (made 0700 if missing; files 0600) for the partition.
+ * Opens or makes the store in folder dir (made 0700 if missing, or set so; files 0600) for the partition.
  * role: 's' or 'd', fixed when the store is made.  Logs the reason of a failure: -EKEYREJECTED belongs to another
  * partition or role, -EPROTO made by another version of this program, -EBUSY open in another process, -EUCLEAN.
  */

@@ -435,7 +435,7 @@ static int lock_folder(struct store *s, const char *dir)
 		return -errno;
 	if (!S_ISDIR(sb.st_mode))
 		return -ENOTDIR;
-	if (sb.st_mode & 077) {
+	if ((sb.st_mode & 077) && chmod(dir, 0700) < 0) {
 		log_err("store: %s is open to others (mode %03o); run: chmod 700 %s", dir, sb.st_mode & 0777, dir);
 		return -EACCES;
 	}
