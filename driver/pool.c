@@ -123,6 +123,13 @@ int hsm_pool_check(struct hsm_pool *pool, u64 *generation)
 
 /* ---- scheduler ---- */
 
+/*
+ * Loads within this many commands count as equal.  A burst then stays on the
+ * submitting CPU's queue pair, where one doorbell and one interrupt serve
+ * several commands, and spills over when it is longer.
+ */
+#define SCHED_GRAIN	8
+
 /* Least loaded; of those, one whose vector fires on this CPU.  Under RCU. */
 static struct hsm_qp *pool_pick(struct hsm_pool *pool)
 {
@@ -135,7 +142,7 @@ static struct hsm_qp *pool_pick(struct hsm_pool *pool)
 
 		if (!qp || !READ_ONCE(qp->live))
 			continue;
-		load = 2 * READ_ONCE(qp->inflight) + (qp->cpu != cpu);
+		load = 2 * (READ_ONCE(qp->inflight) / SCHED_GRAIN) + (qp->cpu != cpu);
 		if (!best || load < best_load) {
 			best = qp;
 			best_load = load;
@@ -443,12 +450,13 @@ static int pool_add_qps(struct hsm_pool *pool, const struct hsm_pool_params *par
 
 			qp = hsm_card_qp_create(card, pool, depth, &status);
 			if (IS_ERR(qp)) {
+				const char *why = "a queue pair could not be made";
+
 				if (status)
-					hsm_extack(extack, hsm_status_text(status));
+					why = hsm_status_text(status);
 				else if (PTR_ERR(qp) == -ENOSPC)
-					hsm_extack(extack, "a member's card has too few queue pairs left");
-				else
-					hsm_extack(extack, "a queue pair could not be made");
+					why = "a card has too few queue pairs left";
+				hsm_extack(extack, why);
 				return PTR_ERR(qp);
 			}
 			rcu_assign_pointer(pool->qps[n++], qp);
