@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* From a pool's name to its provider, and the card status table. */
+/* From a pool's name to its provider. */
 #include <errno.h>
 #include <string.h>
 
@@ -64,30 +64,4 @@ int hsm_call(struct hsm_pool *pool, uint8_t opcode, const void *in, uint32_t in_
 	if (status)
 		*status = st;
 	return err;
-}
-
-const char *hsm_status_text(uint16_t status)
-{
-	switch (status) {
-#define HSM_X(name, value, err, text)	\
-	case value:			\
-		return text;
-	HSM_STATUSES(HSM_X)
-#undef HSM_X
-	default:
-		return "unknown card status";
-	}
-}
-
-int hsm_status_errno(uint16_t status)
-{
-	switch (status) {
-#define HSM_X(name, value, err, text)	\
-	case value:			\
-		return -(err);
-	HSM_STATUSES(HSM_X)
-#undef HSM_X
-	default:
-		return -EREMOTEIO;
-	}
 }
