@@ -35,7 +35,6 @@ struct httpd_conn {
 	bool receiving, sending, posted;	/* with the ring */
 	bool owed;		/* a request is with the handler */
 	bool pumping;
-	bool continued;		/* 100 was sent for the request that is coming */
 	bool eof;		/* the peer's FIN */
 	bool last;		/* no further request is taken */
 	bool broken;		/* TLS failed: no close_notify */
@@ -374,15 +373,13 @@ static bool next_request(struct httpd_conn *c)
 		return true;
 	}
 	if (!ret) {
-		if (rx->need && rx->req.expect_continue && !c->continued) {
-			c->continued = true;
+		/* Once: with need known, the next look is at the whole request. */
+		if (rx->need && rx->req.expect_continue)
 			write_plain(c, go_on, sizeof(go_on) - 1);
-		}
 		return false;
 	}
 	rx->taken = (size_t)ret;
 	c->owed = true;
-	c->continued = false;
 	c->h->fn(c->h->arg, c, &rx->req);
 	return true;
 }
