@@ -23,6 +23,7 @@ static unsigned int hang_ms = 10000;
 module_param(hang_ms, uint, 0644);
 MODULE_PARM_DESC(hang_ms, "milliseconds without an answer to the oldest command after which a card is dead");
 
+/* Which cards, pools and queue pairs exist; outermost, see qp.h. */
 DEFINE_MUTEX(hsm_topology);
 LIST_HEAD(hsm_cards);
 static DEFINE_IDA(card_ids);

@@ -42,7 +42,7 @@ struct hsm_card {
 	char bus[32];			/* PCI address */
 	struct dentry *debugfs;
 
-	struct mutex lock;
+	struct mutex lock;		/* of what follows; see qp.h for its order */
 	/* Under lock; state is also read without it, as a hint. */
 	u32 state;			/* enum hsm_card_state */
 	struct list_head qps;		/* hsm_qp.card_node; the admin queue is not in it */

@@ -10,7 +10,7 @@
 #include <linux/device.h>
 #include <linux/netlink.h>
 #include <linux/timer.h>
-#if __has_include(<linux/io_uring/cmd.h>)
+#ifdef HSM_HAVE_URING_CMD_H
 #include <linux/io_uring/cmd.h>
 #else
 #include <linux/io_uring.h>

@@ -19,7 +19,11 @@ static const struct {
 	int err;
 	const char *text;
 } statuses[] = {
-#define HSM_X(_name, _value, _err, _text) [_value] = { _err, _text },
+#define HSM_X(_name, _value, _err, _text)			\
+	[_value] = {						\
+		.err = _err,					\
+		.text = _text,					\
+	},
 	HSM_STATUSES(HSM_X)
 #undef HSM_X
 };

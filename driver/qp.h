@@ -55,7 +55,7 @@ struct hsm_qp {
 	dma_addr_t shadow_dma;
 	struct hsm_slot *slots;
 
-	spinlock_t lock;
+	spinlock_t lock;		/* of what follows; interrupts off */
 	/* Under lock; live and inflight are also read without it, as hints. */
 	bool live;			/* takes commands */
 	u16 sq_tail;			/* free-running */

@@ -391,10 +391,12 @@ static int owner_add(struct hsm_owner *owner, struct hsm_pool *pool, struct genl
 	/* Under the lock: hsm_router_drop_pool() comes after a change of these. */
 	ret = hsm_pool_check(pool, &owner->generation);
 	if (ret) {
-		hsm_extack(info->extack,
-			   ret == -EPERM ? "the caller is not in the pool's cgroup" :
-			   ret == -ESTALE ? "the pool was bound to another cgroup since pool_fd was opened" :
-			   "the pool was deleted");
+		if (ret == -EPERM)
+			GENL_SET_ERR_MSG(info, "the caller is not in the pool's cgroup");
+		else if (ret == -ESTALE)
+			GENL_SET_ERR_MSG(info, "the pool was bound anew since pool_fd was opened");
+		else
+			GENL_SET_ERR_MSG(info, "the pool was deleted");
 		return ret;
 	}
 	if (pool->owner) {

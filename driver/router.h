@@ -2,7 +2,7 @@
 /*
  * Request router: from gateways to the owners of pools, and back.
  *
- * A request that was accepted (0 in its acknowledgement) is answered exactly
+ * A request that was accepted (0 in its acknowledgment) is answered exactly
  * once: by the owner's first reply, or by a synthetic error when the owner
  * dies or the time is up.  Nothing here waits for a reply.
  */

@@ -42,10 +42,11 @@ struct hsm_exec {
  * cqe->big_cqe[0]:  card status (enum hsm_status); 0 if the error is the host's
  *
  * Errors before the card saw the command: -EINVAL (a field, reserved bits, not
- * SQE128), -EPERM (the caller is outside the pool's cgroup), -ESTALE (the pool
- * was bound to another cgroup since open), -ENODEV (pool deleted or driver
- * unbound), -EBUSY (every queue pair is full: submit again later), -EFAULT,
- * -ENOMEM, -EOPNOTSUPP (opcode or class not for this device).
+ * SQE128 and CQE32), -ENOTTY (cmd_op), -EPERM (the caller is outside the pool's
+ * cgroup), -ESTALE (the pool was bound anew since open), -ENODEV (pool deleted,
+ * driver unbound, no card left), -EBUSY (every queue pair is full: submit again
+ * later), -EFAULT, -ENOMEM, -EOPNOTSUPP (opcode or class not for this device;
+ * SQPOLL).
  * Errors after: -ETIME (not answered in timeout_ms), -EIO (the card was lost
  * and the command may not be repeated), -ENODEV (lost, and no card is left),
  * -ECANCELED (the submitter is exiting), and the errno of the card status.
@@ -85,14 +86,20 @@ struct hsm_ioc_info {
 enum hsm_genl_cmd {
 	HSM_CMD_UNSPEC,
 	HSM_CMD_CARD_GET,	/* do (CARD_ID) and dump */
-	HSM_CMD_POOL_NEW,	/* POOL_NAME, PARTITION, CGROUP_FD, MEMBER+, [POOL_FLAGS], [DEPTH]; CAP_SYS_ADMIN */
-	HSM_CMD_POOL_DEL,	/* POOL_NAME; CAP_SYS_ADMIN; open files get -ENODEV from then on */
+	HSM_CMD_POOL_NEW,	/* POOL_NAME, PARTITION, CGROUP_FD, MEMBER+, [POOL_FLAGS],
+				 * [DEPTH]; CAP_SYS_ADMIN
+				 */
+	HSM_CMD_POOL_DEL,	/* POOL_NAME; CAP_SYS_ADMIN; open files: -ENODEV from then on */
 	HSM_CMD_POOL_GET,	/* do (POOL_NAME) and dump */
-	HSM_CMD_POOL_BIND,	/* POOL_NAME, CGROUP_FD; CAP_SYS_ADMIN; open files get -ESTALE from then on */
-	HSM_CMD_OWNER_REGISTER,	/* POOL_FD: this socket serves the pool's requests until it closes */
-	HSM_CMD_GATEWAY_REGISTER, /* CAP_NET_ADMIN: this socket may send ROUTE_REQUEST until it closes */
-	HSM_CMD_ROUTE_REQUEST,	/* to kernel: POOL_NAME, CLASS, COOKIE, PAYLOAD, [TIMEOUT_MS]
-				 * to owner:  XID, CLASS, PAYLOAD, SENDER_UID, SENDER_PID, TIMEOUT_MS
+	HSM_CMD_POOL_BIND,	/* POOL_NAME, CGROUP_FD; CAP_SYS_ADMIN; open files: -ESTALE from
+				 * then on, and the pool has no owner
+				 */
+	HSM_CMD_OWNER_REGISTER,	/* POOL_FD: this socket serves the pool until it closes */
+	HSM_CMD_GATEWAY_REGISTER, /* CAP_NET_ADMIN: it may send ROUTE_REQUEST until it closes */
+	HSM_CMD_ROUTE_REQUEST,	/* to kernel: POOL_NAME, CLASS, COOKIE, PAYLOAD, [TIMEOUT_MS];
+				 * what is wrong at once is refused with an errno: no reply
+				 * to owner:  XID, CLASS, PAYLOAD, SENDER_UID, SENDER_PID,
+				 * TIMEOUT_MS
 				 */
 	HSM_CMD_ROUTE_REPLY,	/* to kernel: XID, PAYLOAD
 				 * to gateway: COOKIE, and PAYLOAD or ERROR
@@ -130,9 +137,8 @@ enum hsm_genl_attr {
 	HSM_A_TIMEOUT_MS,	/* u32: 1..60000, default 10000 */
 	HSM_A_SENDER_UID,	/* u32 */
 	HSM_A_SENDER_PID,	/* u32: thread group, in the initial pid namespace */
-	HSM_A_ERROR,		/* u32: positive errno of a synthetic reply:
-				 * ECONNREFUSED no owner, ECONNRESET owner died, ETIMEDOUT,
-				 * EBUSY owner out of credit, EACCES class not for this pool
+	HSM_A_ERROR,		/* u32: positive errno of a synthetic reply to an accepted
+				 * request: ECONNRESET owner died, ETIMEDOUT
 				 */
 	__HSM_A_MAX,
 };
@@ -145,7 +151,17 @@ enum hsm_card_state {
 	HSM_CARD_GONE		= 3,	/* removed; only in events */
 };
 
-/* The router lets class crypto through to this pool's owner (the shared KMS); otherwise only manage. */
+/* The router lets class crypto, too, through to this pool's owner; otherwise only manage. */
 #define HSM_POOL_F_SHARED	(1u << 0)
+
+#ifndef __cplusplus
+_Static_assert(sizeof(struct hsm_exec) == 32, "struct hsm_exec");
+_Static_assert(sizeof(struct hsm_ioc_exec) == 48, "struct hsm_ioc_exec");
+_Static_assert(sizeof(struct hsm_ioc_info) == 64, "struct hsm_ioc_info");
+_Static_assert(__builtin_offsetof(struct hsm_exec, in_addr) == 8, "hsm_exec.in_addr");
+_Static_assert(__builtin_offsetof(struct hsm_exec, out_len) == 28, "hsm_exec.out_len");
+_Static_assert(__builtin_offsetof(struct hsm_ioc_exec, exec) == 16, "hsm_ioc_exec.exec");
+_Static_assert(__builtin_offsetof(struct hsm_ioc_info, name) == 32, "hsm_ioc_info.name");
+#endif
 
 #endif /* _UAPI_HSM_H */

@@ -285,4 +285,22 @@ struct hsm_reencrypt_in {
 	/* source token, destination token, source aad, destination aad, ciphertext */
 };						/* 16 bytes */
 
+#ifndef __cplusplus
+_Static_assert(sizeof(struct hsm_identify_out) == 128, "struct hsm_identify_out");
+_Static_assert(sizeof(struct hsm_partition_in) == 16, "struct hsm_partition_in");
+_Static_assert(sizeof(struct hsm_partition_list_out) == 8, "struct hsm_partition_list_out");
+_Static_assert(sizeof(struct hsm_partition_entry) == 40, "struct hsm_partition_entry");
+_Static_assert(sizeof(struct hsm_clone_offer_out) == 72, "struct hsm_clone_offer_out");
+_Static_assert(sizeof(struct hsm_clone_export_in) == 88, "struct hsm_clone_export_in");
+_Static_assert(sizeof(struct hsm_clone_export_out) == 144, "struct hsm_clone_export_out");
+_Static_assert(sizeof(struct hsm_clone_import_in) == 160, "struct hsm_clone_import_in");
+_Static_assert(sizeof(struct hsm_token) == 80, "struct hsm_token");
+_Static_assert(sizeof(struct hsm_key_generate_in) == 16, "struct hsm_key_generate_in");
+_Static_assert(sizeof(struct hsm_random_in) == 8, "struct hsm_random_in");
+_Static_assert(sizeof(struct hsm_crypt_in) == 16, "struct hsm_crypt_in");
+_Static_assert(sizeof(struct hsm_data_key_in) == 16, "struct hsm_data_key_in");
+_Static_assert(sizeof(struct hsm_data_key_out) == 8, "struct hsm_data_key_out");
+_Static_assert(sizeof(struct hsm_reencrypt_in) == 16, "struct hsm_reencrypt_in");
+#endif
+
 #endif /* _UAPI_HSM_CMD_H */

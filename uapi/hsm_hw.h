@@ -19,29 +19,32 @@
 #define HSM_BAR_MSIX		4
 #define HSM_BAR_REGS_SIZE	0x4000
 
-/* Registers: 32-bit accesses, naturally aligned.  A read of all ones: the card is gone. */
+/*
+ * Registers: 32-bit accesses, naturally aligned.  A read of all ones: the card
+ * is gone.  "disabled": written only while CONTROL.ENABLE is 0.
+ */
 #define HSM_REG_MAGIC		0x00	/* RO HSM_MAGIC */
 #define HSM_REG_VERSION		0x04	/* RO major << 16 | minor */
 #define HSM_REG_CAP		0x08	/* RO 15:0 largest ring, entries; 31:16 I/O queue pairs */
-#define HSM_REG_TIMEOUT		0x0c	/* RO bound on a change of STATUS.READY, milliseconds */
+#define HSM_REG_TIMEOUT		0x0c	/* RO bound on a change of READY, ms */
 #define HSM_REG_CONTROL		0x10	/* RW HSM_CONTROL_* */
 #define HSM_REG_STATUS		0x14	/* RO HSM_STATUS_* */
-#define HSM_REG_ADMIN_SIZE	0x18	/* RW admin ring entries, power of two, 2..CAP; while disabled */
-#define HSM_REG_ADMIN_SQ_LO	0x20	/* RW bus address, 4 KiB aligned; while disabled */
+#define HSM_REG_ADMIN_SIZE	0x18	/* RW admin ring entries, 2^n, 2..CAP; disabled */
+#define HSM_REG_ADMIN_SQ_LO	0x20	/* RW bus address, 4 KiB aligned; disabled */
 #define HSM_REG_ADMIN_SQ_HI	0x24
 #define HSM_REG_ADMIN_CQ_LO	0x28
 #define HSM_REG_ADMIN_CQ_HI	0x2c
-#define HSM_REG_ADMIN_SHADOW_LO	0x30	/* RW bus address, 128-byte aligned; while disabled */
+#define HSM_REG_ADMIN_SHADOW_LO	0x30	/* RW bus address, 128-byte aligned; disabled */
 #define HSM_REG_ADMIN_SHADOW_HI	0x34
-#define HSM_REG_DOORBELL	0x1000	/* WO, + 4 * qid: new submission tail; qid 0 is the admin queue */
+#define HSM_REG_DOORBELL	0x1000	/* WO, + 4 * qid: new submission tail; 0 is the admin queue */
 
 #define HSM_MAGIC		0x314d5348u	/* "HSM1" */
 #define HSM_VERSION		0x00010000u
 
-#define HSM_CONTROL_ENABLE	(1u << 0)	/* 1 -> 0: all queue pairs cease to exist, DMA stops */
+#define HSM_CONTROL_ENABLE	(1u << 0)	/* 1 -> 0: queue pairs cease to exist, DMA stops */
 
-#define HSM_STATUS_READY	(1u << 0)	/* follows ENABLE; clear: no DMA and no vector any more */
-#define HSM_STATUS_FATAL	(1u << 1)	/* a ring could not be reached, or NVRAM is unusable */
+#define HSM_STATUS_READY	(1u << 0)	/* follows ENABLE; clear: no DMA, no vector */
+#define HSM_STATUS_FATAL	(1u << 1)	/* a ring is out of reach, or NVRAM unusable */
 #define HSM_STATUS_TAMPER	(1u << 2)	/* reserved */
 
 #define HSM_MAX_RING		1024u	/* entries */
@@ -114,5 +117,20 @@ struct hsm_delete_qp_in {
 	__le16	qid;
 	__le16	rsvd[3];
 };						/* 8 bytes */
+
+#ifndef __cplusplus
+_Static_assert(sizeof(struct hsm_sqe) == 64, "struct hsm_sqe");
+_Static_assert(sizeof(struct hsm_cqe) == 32, "struct hsm_cqe");
+_Static_assert(sizeof(struct hsm_shadow) == 128, "struct hsm_shadow");
+_Static_assert(sizeof(struct hsm_create_qp_in) == 64, "struct hsm_create_qp_in");
+_Static_assert(sizeof(struct hsm_delete_qp_in) == 8, "struct hsm_delete_qp_in");
+_Static_assert(__builtin_offsetof(struct hsm_sqe, in_addr) == 8, "hsm_sqe.in_addr");
+_Static_assert(__builtin_offsetof(struct hsm_sqe, out_len) == 24, "hsm_sqe.out_len");
+_Static_assert(__builtin_offsetof(struct hsm_cqe, sq_head) == 24, "hsm_cqe.sq_head");
+_Static_assert(__builtin_offsetof(struct hsm_cqe, phase) == 30, "hsm_cqe.phase");
+_Static_assert(__builtin_offsetof(struct hsm_shadow, sq_event) == 64, "hsm_shadow.sq_event");
+_Static_assert(__builtin_offsetof(struct hsm_create_qp_in, partition) == 32,
+	       "hsm_create_qp_in.partition");
+#endif
 
 #endif /* _UAPI_HSM_HW_H */
