@@ -822,16 +822,19 @@ static void more_wait_in_the_backlog(void **state)
 	client_close(&cl);
 }
 
+/* Not even if the other one is ready to share, as another daemon of this kind would be. */
 static void address_in_use(void **state)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct httpd_config cfg = { .addr_len = sizeof(a), .max_conns = 1, .idle_ms = 1, .request_ms = 1 };
 	socklen_t len = sizeof(a);
-	struct httpd *h;
+	struct httpd *h, *h2;
 	struct ring *ring;
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
 
 	(void)state;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
 	assert_int_equal(listen(fd, 1), 0);
 	getsockname(fd, (struct sockaddr *)&a, &len);
@@ -839,9 +842,17 @@ static void address_in_use(void **state)
 	assert_int_equal(tls_server_ctx(cert_pem, key_pem, &cfg.tls), 0);
 	assert_int_equal(ring_create(4, &ring), 0);
 	assert_int_equal(httpd_listen(ring, &cfg, serve, NULL, &h), -EADDRINUSE);
+	close(fd);
+	/* Workers of one process do share. */
+	assert_int_equal(httpd_listen(ring, &cfg, serve, NULL, &h), 0);
+	assert_int_equal(httpd_listen(ring, &cfg, serve, NULL, &h2), 0);
+	assert_int_equal(httpd_port(h), ntohs(a.sin_port));
+	assert_int_equal(httpd_port(h2), ntohs(a.sin_port));
+	httpd_close(h);
+	httpd_close(h2);
+	assert_int_equal(ring_drain(ring, 5000), 0);
 	ring_destroy(ring);
 	SSL_CTX_free(cfg.tls);
-	close(fd);
 }
 
 static void bad_certificate(void **state)

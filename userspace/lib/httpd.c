@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,9 @@
 #define LINGER_MS 1000
 #define MIN_TICK_MS 20
 #define MAX_TICK_MS 500
+
+static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct httpd *open_list;
 
 static void arm_accept(struct httpd *h)
 {
@@ -37,8 +41,21 @@ static void arm_tick(struct httpd *h)
 	h->ticking = true;
 }
 
+static void forget(struct httpd *h)
+{
+	pthread_mutex_lock(&open_lock);
+	for (struct httpd **p = &open_list; *p; p = &(*p)->next_open) {
+		if (*p == h) {
+			*p = h->next_open;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&open_lock);
+}
+
 static void httpd_free(struct httpd *h)
 {
+	forget(h);
 	while (h->spare_rx) {
 		struct httpd_rx *rx = h->spare_rx;
 
@@ -115,30 +132,62 @@ static void ticked(struct ring_op *op, int res, uint32_t flags, uint64_t extra)
 	free_if_done(h);
 }
 
-static int open_socket(const struct httpd_config *cfg, unsigned int *port)
+static uint16_t port_of(const struct sockaddr_storage *a)
 {
-	struct sockaddr_storage bound;
-	socklen_t len = sizeof(bound);
+	if (a->ss_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)a)->sin6_port);
+	return ntohs(((const struct sockaddr_in *)a)->sin_port);
+}
+
+static int bind_new(const struct httpd_config *cfg, bool share, int *out)
+{
 	int one = 1, err;
 	int fd = socket(cfg->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
-	/* Accepted sockets inherit TCP_NODELAY. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) ||
-	    bind(fd, (const struct sockaddr *)&cfg->addr, cfg->addr_len) ||
-	    listen(fd, BACKLOG) || getsockname(fd, (struct sockaddr *)&bound, &len)) {
+	    (share && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one))) ||
+	    bind(fd, (const struct sockaddr *)&cfg->addr, cfg->addr_len)) {
 		err = -errno;
 		close(fd);
 		return err;
 	}
-	if (bound.ss_family == AF_INET6)
-		*port = ntohs(((struct sockaddr_in6 *)&bound)->sin6_port);
-	else
-		*port = ntohs(((struct sockaddr_in *)&bound)->sin_port);
-	return fd;
+	*out = fd;
+	return 0;
+}
+
+/*
+ * Workers share the port by SO_REUSEPORT, and so could any other process of this user, which
+ * would then silently get some of the clients.  So a process's first listener looks whether
+ * the address is free without sharing.
+ */
+static int open_socket(struct httpd *h, const struct httpd_config *cfg)
+{
+	socklen_t len = sizeof(h->addr);
+	bool ours = false;
+	int one = 1, fd, err = 0;
+
+	pthread_mutex_lock(&open_lock);
+	for (struct httpd *o = open_list; o; o = o->next_open)
+		ours |= port_of(&o->addr) == port_of(&cfg->addr);
+	if (!ours) {
+		err = bind_new(cfg, false, &fd);
+		if (!err)
+			close(fd);
+	}
+	if (!err)
+		err = bind_new(cfg, true, &h->fd);
+	/* Accepted sockets inherit TCP_NODELAY. */
+	if (!err && (setsockopt(h->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) || listen(h->fd, BACKLOG) ||
+		     getsockname(h->fd, (struct sockaddr *)&h->addr, &len)))
+		err = -errno;
+	if (!err) {
+		h->next_open = open_list;
+		open_list = h;
+	}
+	pthread_mutex_unlock(&open_lock);
+	return err;
 }
 
 int httpd_listen(struct ring *ring, const struct httpd_config *cfg, httpd_fn fn, void *arg, struct httpd **out)
@@ -170,11 +219,10 @@ int httpd_listen(struct ring *ring, const struct httpd_config *cfg, httpd_fn fn,
 	/* Connections may outlive the caller's use of it. */
 	SSL_CTX_up_ref(cfg->tls);
 	h->tls = cfg->tls;
-	h->fd = open_socket(cfg, &h->port);
-	if (h->fd < 0) {
-		err = h->fd;
+	h->fd = -1;
+	err = open_socket(h, cfg);
+	if (err)
 		goto err;
-	}
 	err = ring_bufs_create(ring, N_BUFS, BUF_BYTES, &h->bufs);
 	if (err)
 		goto err;
@@ -214,5 +262,5 @@ void httpd_close(struct httpd *h)
 
 unsigned int httpd_port(const struct httpd *h)
 {
-	return h->port;
+	return port_of(&h->addr);
 }

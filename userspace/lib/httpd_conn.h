@@ -53,7 +53,8 @@ struct httpd {
 	unsigned int n_spare_rx, n_spare_tx;
 
 	int fd;
-	unsigned int port;
+	struct sockaddr_storage addr;	/* bound */
+	struct httpd *next_open;	/* of this process's listeners */
 	bool accepting, ticking, closed;
 	struct ring_op accept_op;
 	struct ring_timer tick;
