@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Yesterday's ciphertext decrypts after everything was down.
 
-    restart.py ENDPOINTS.JSON before|after [FILE]
+    restart.py before|after ENDPOINTS.JSON [FILE]
 
-`before` makes keys and ciphertexts and writes them to FILE; then the caller
+`before` makes keys and ciphertexts and writes them to FILE (default: yesterday.json
+beside endpoints.json); then the caller
 takes the rig down and up; `after` decrypts them.
 """
 
@@ -12,7 +13,7 @@ import base64
 import json
 import sys
 
-from kit import ROOT, Rig, Tap
+from kit import Rig, Tap
 
 CTX = {"day": "yesterday"}
 
@@ -60,11 +61,11 @@ def after(tap, rig, path):
 
 
 def main():
-    if len(sys.argv) < 3 or sys.argv[2] not in ("before", "after"):
+    if len(sys.argv) < 3 or sys.argv[1] not in ("before", "after"):
         sys.exit(__doc__)
-    tap = Tap()
-    path = sys.argv[3] if len(sys.argv) > 3 else ROOT / "build/rig/restart.json"
-    {"before": before, "after": after}[sys.argv[2]](tap, Rig(sys.argv[1]), path)
+    tap, rig = Tap(), Rig(sys.argv[2])
+    path = sys.argv[3] if len(sys.argv) > 3 else rig.path.parent / "yesterday.json"
+    {"before": before, "after": after}[sys.argv[1]](tap, rig, path)
     tap.done()
 
 
