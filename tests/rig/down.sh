@@ -3,4 +3,4 @@
 . tests/rig/stack.sh
 [ -f "$RIG/mode" ] || { say "nothing is up"; exit 0; }
 stack_down
-say "down; keys and stores are kept in build/rig"
+say "down; keys and stores are kept in ${RIG#"$ROOT"/}"

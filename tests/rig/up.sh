@@ -19,4 +19,4 @@ case ${1:-} in
 	die "up takes --native or nothing"
 	;;
 esac
-say "up ($(mode)); endpoints and credentials: build/rig/endpoints.json; stop with ./rig down"
+say "up ($(mode)); endpoints and credentials: ${RIG#"$ROOT"/}/endpoints.json; stop with ./rig down"
