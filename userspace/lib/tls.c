@@ -31,12 +31,11 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 
 static void log_why(const char *what, const char *file)
 {
-	char text[256] = "unknown reason";
-	unsigned long e = ERR_peek_last_error();
+	/* The first error is the cause, the later ones who passed it on. */
+	unsigned long e = ERR_peek_error();
+	const char *text = ERR_SYSTEM_ERROR(e) ? strerror(ERR_GET_REASON(e)) : ERR_reason_error_string(e);
 
-	if (e)
-		ERR_error_string_n(e, text, sizeof(text));
-	log_err("%s %s: %s", what, file, text);
+	log_err("%s %s: %s", what, file, text ? text : "unknown reason");
 	ERR_clear_error();
 }
 
