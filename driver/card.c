@@ -529,8 +529,15 @@ static int card_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		goto stop;
 
 	mutex_lock(&hsm_topology);
-	WRITE_ONCE(card->state, HSM_CARD_LIVE);
-	ret = cdev_device_add(&card->cdev, &card->dev);
+	mutex_lock(&card->lock);
+	/* It may have failed since. */
+	if (card->state == HSM_CARD_PROBING)
+		WRITE_ONCE(card->state, HSM_CARD_LIVE);
+	else
+		ret = -EIO;
+	mutex_unlock(&card->lock);
+	if (!ret)
+		ret = cdev_device_add(&card->cdev, &card->dev);
 	if (!ret)
 		list_add_tail(&card->node, &hsm_cards);
 	mutex_unlock(&hsm_topology);

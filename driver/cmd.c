@@ -10,7 +10,7 @@ static struct kmem_cache *cmd_cache;
 
 int hsm_cmd_init(void)
 {
-	cmd_cache = KMEM_CACHE(hsm_cmd, 0);
+	cmd_cache = KMEM_CACHE(hsm_cmd, SLAB_ACCOUNT);
 	return cmd_cache ? 0 : -ENOMEM;
 }
 
