@@ -8,6 +8,23 @@
 
 #include "arena.h"
 
+/* Under AddressSanitizer what is not allocated is poisoned, with a gap behind each allocation. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ASAN 1
+#endif
+#endif
+#ifdef ASAN
+#include <sanitizer/asan_interface.h>
+#define GAP 16u
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define GAP 0u
+#endif
+
 #define KEEP_RESIDENT (64u * 1024)
 
 static _Thread_local struct arena *json_arena;
@@ -21,6 +38,7 @@ int arena_open(struct arena *a)
 		return -ENOMEM;
 	}
 	a->used = 0;
+	ASAN_POISON_MEMORY_REGION(a->base, ARENA_SIZE);
 	return 0;
 }
 
@@ -29,37 +47,46 @@ void arena_close(struct arena *a)
 	if (!a->base)
 		return;
 	arena_reset(a);
+	ASAN_UNPOISON_MEMORY_REGION(a->base, ARENA_SIZE);
 	munmap(a->base, ARENA_SIZE);
 	a->base = NULL;
+}
+
+static size_t whole(size_t len)
+{
+	return ((len + 15) & ~(size_t)15) + GAP;
 }
 
 void *arena_alloc(struct arena *a, size_t len)
 {
 	size_t at = a->used;
 
-	if (len > ARENA_SIZE)
+	if (len > ARENA_SIZE || whole(len) > ARENA_SIZE - at)
 		return NULL;
-	len = (len + 15) & ~(size_t)15;
-	if (len > ARENA_SIZE - at)
-		return NULL;
-	a->used = at + len;
+	a->used = at + whole(len);
+	ASAN_UNPOISON_MEMORY_REGION(a->base + at, len);
 	return a->base + at;
 }
 
 void arena_trim(struct arena *a, void *p, size_t keep)
 {
-	size_t at = (uint8_t *)p - a->base;
-	size_t end = at + ((keep + 15) & ~(size_t)15);
+	size_t at = (size_t)((uint8_t *)p - a->base);
+	size_t end = at + whole(keep);
 
 	if (at > a->used || end >= a->used)
 		return;
+	ASAN_UNPOISON_MEMORY_REGION(a->base + at, a->used - at);
 	OPENSSL_cleanse(a->base + end, a->used - end);
+	ASAN_POISON_MEMORY_REGION(a->base + at, a->used - at);
+	ASAN_UNPOISON_MEMORY_REGION(a->base + at, keep);
 	a->used = end;
 }
 
 void arena_reset(struct arena *a)
 {
+	ASAN_UNPOISON_MEMORY_REGION(a->base, a->used);
 	OPENSSL_cleanse(a->base, a->used);
+	ASAN_POISON_MEMORY_REGION(a->base, a->used);
 	if (a->used > KEEP_RESIDENT)
 		madvise(a->base + KEEP_RESIDENT, ARENA_SIZE - KEEP_RESIDENT, MADV_DONTNEED);
 	a->used = 0;
