@@ -5,8 +5,8 @@
     restart.py before|after ENDPOINTS.JSON [FILE]
 
 `before` makes keys and ciphertexts and writes them to FILE (default: yesterday.json
-beside endpoints.json); then the caller
-takes the rig down and up; `after` decrypts them.
+beside endpoints.json); then the caller takes the rig down and up; `after`
+decrypts them.
 """
 
 import base64
