@@ -58,10 +58,12 @@ static void wipe_free(char *p, size_t len)
 
 static int set_addr(struct sockaddr_un *sa, const char *path)
 {
+	size_t len = strlen(path);
+
 	*sa = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof(sa->sun_path))
+	if (len >= sizeof(sa->sun_path))
 		return -ENAMETOOLONG;
-	strcpy(sa->sun_path, path);
+	memcpy(sa->sun_path, path, len + 1);
 	return 0;
 }
 
@@ -357,7 +359,7 @@ int adminsock_listen(struct ring *ring, const char *path, admin_fn fn, void *arg
 	s->ring = ring;
 	s->fn = fn;
 	s->arg = arg;
-	strcpy(s->path, path);
+	memcpy(s->path, sa.sun_path, sizeof(s->path));
 	err = clear_stale(&sa);
 	if (err)
 		goto fail;

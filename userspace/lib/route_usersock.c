@@ -145,8 +145,8 @@ int route_usersock_serve(const char *dir, const char *name, uid_t accept_uid, st
 	s->fn = fn;
 	s->arg = arg;
 	s->accept_uid = accept_uid;
-	strcpy(s->name, name);
-	strcpy(s->dir, dir);
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	snprintf(s->dir, sizeof(s->dir), "%s", dir);
 	err = usersock_open(ring, owner_receive, owner_failed, s, &s->u);
 	if (err) {
 		log_err("route usersock: %s", strerror(-err));
@@ -211,7 +211,7 @@ static void died(struct ring_op *op, int res, uint32_t flags, uint64_t extra)
 	free(p);
 }
 
-/* Its port is no longer the instance's: what waits there gets no answer. */
+/* Its port is no longer the instance's: what waits there ends without an answer. */
 static void abandon(struct peer *p)
 {
 	struct usersock_client *c = p->cli;
@@ -257,7 +257,7 @@ static int find_peer(struct usersock_client *c, const char *name, struct peer **
 		free(p);
 		return err;
 	}
-	strcpy(p->name, name);
+	snprintf(p->name, sizeof(p->name), "%s", name);
 	p->cli = c;
 	p->next = c->peers;
 	c->peers = p;
@@ -369,7 +369,7 @@ int route_usersock_open(const char *dir, struct ring *ring, struct route_client 
 		return -ENOMEM;
 	c->cli.ops = &client_ops;
 	c->ring = ring;
-	strcpy(c->dir, dir);
+	snprintf(c->dir, sizeof(c->dir), "%s", dir);
 	err = usersock_open(ring, client_receive, client_failed, c, &c->u);
 	if (err) {
 		log_err("route usersock: %s", strerror(-err));

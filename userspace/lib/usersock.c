@@ -28,10 +28,7 @@ struct usersock {
 	struct msghdr msg;
 	struct iovec iov;
 	struct sockaddr_nl from;
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(struct ucred))];
-	} control;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct ucred))];
 	uint8_t buf[RECV_BUF];
 };
 
@@ -96,7 +93,7 @@ static void receive(struct usersock *u)
 		.msg_namelen = sizeof(u->from),
 		.msg_iov = &u->iov,
 		.msg_iovlen = 1,
-		.msg_control = &u->control,
+		.msg_control = u->control,
 		.msg_controllen = sizeof(u->control),
 	};
 	u->pins++;
