@@ -103,11 +103,11 @@ story()
 	check "rig up $flag" ./rig up $flag || return
 	run /usr/bin/python3 tests/story/api.py "$e"
 	run bash tests/story/awscli.sh "$e"
-	run /usr/bin/python3 tests/story/restart.py "$e" before "$saved"
+	run /usr/bin/python3 tests/story/restart.py before "$e" "$saved"
 	check "rig down" ./rig down
 	# shellcheck disable=SC2086
 	check "rig up $flag again" ./rig up $flag || return
-	run /usr/bin/python3 tests/story/restart.py "$e" after "$saved"
+	run /usr/bin/python3 tests/story/restart.py after "$e" "$saved"
 	run /usr/bin/python3 tests/story/crash.py "$e"
 	[ "$1" = vm ] || run bash tests/story/fulldisk.sh
 	run bash tests/story/isolation.sh "$e"
