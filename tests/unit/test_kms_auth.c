@@ -89,7 +89,7 @@ static void stored(struct store_write *w, int err)
 	struct issue *i = (struct issue *)((char *)w - offsetof(struct issue, w));
 
 	i->err = err;
-	ring_stop(ring);
+	ring_stop(w->ring);
 }
 
 static void sealed(struct seal_job *job, int err, size_t len)
@@ -122,17 +122,17 @@ static void issue(const char *akid, enum store_credential_kind kind)
 	assert_int_equal(i.err, 0);
 }
 
-static void revoke_it(const char *akid)
+static void revoke_it(const char *akid, struct ring *on)
 {
 	static struct issue i;
 
 	memset(&i, 0, sizeof(i));
 	i.w.changes[0] = (struct store_change){ .kind = STORE_CREDENTIAL_DELETE, .access_key_id = akid };
 	i.w.n = 1;
-	i.w.ring = ring;
+	i.w.ring = on;
 	i.w.done = stored;
 	store_submit(store, &i.w);
-	assert_int_equal(ring_run(ring), 0);
+	assert_int_equal(ring_run(on), 0);
 	assert_int_equal(i.err, 0);
 }
 
@@ -293,7 +293,7 @@ static void revoked_at_once(void **state)
 	assert_int_equal(verify(&a, STORE_CRED_ACCOUNT), API_OK);
 	assert_int_equal(verify(&b, STORE_CRED_ACCOUNT), API_OK);
 	assert_int_equal(auth_cached(auth), 2);
-	revoke_it(A);
+	revoke_it(A, ring);
 	assert_int_equal(verify(&a, STORE_CRED_ACCOUNT), API_UNRECOGNIZED_CLIENT);
 	assert_int_equal(auth_cached(auth), 0);
 	assert_int_equal(verify(&b, STORE_CRED_ACCOUNT), API_OK);
@@ -302,6 +302,7 @@ static void revoked_at_once(void **state)
 /* Revoked while the card still works on the secret: the answer may be either, the cache must not keep it. */
 static void revoked_meanwhile(void **state)
 {
+	struct ring *other;
 	struct message a;
 
 	(void)state;
