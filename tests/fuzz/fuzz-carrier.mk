@@ -12,5 +12,6 @@ $(B)/fuzz/fuzz_callmsg: $(CARRIER_FUZZ_SRCS) $(wildcard userspace/lib/*.h)
 		-o $@ $(filter %.c,$^) -luring
 
 fuzz-carrier: $(B)/fuzz/fuzz_callmsg
+fuzz: fuzz-carrier
 
-.PHONY: fuzz-carrier
+.PHONY: fuzz fuzz-carrier
