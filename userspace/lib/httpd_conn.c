@@ -459,6 +459,8 @@ static void start_receive(struct httpd_conn *c)
 	struct io_uring_sqe *sqe = ring_sqe(c->h->ring, &c->recv_op);
 
 	io_uring_prep_recv(sqe, c->fd, NULL, 0, 0);
+	/* Hardly ever is there data yet: the attempt before the poll would be wasted. */
+	sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
 	ring_bufs_select(c->h->bufs, sqe);
 	c->receiving = true;
 }
