@@ -12,5 +12,6 @@ $(FW_FUZZ): $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/card.h $(FW_SRCS) \
 	$(CLANG) $(FW_FUZZ_FLAGS) -o $@ $(filter %.c,$^) $(FW_LIBS)
 
 fuzz-fw: $(FW_FUZZ)
+fuzz: fuzz-fw
 
 .PHONY: fuzz-fw

@@ -14,5 +14,6 @@ $(KMS_FUZZ): $(B)/fuzz/%: tests/fuzz/%.c $(KMS_FUZZ_SRCS) $(wildcard userspace/k
 	$(CLANG) $(KMS_FUZZ_FLAGS) -o $@ $(filter %.c,$^) $(filter %.a,$^) $(call pkglibs,$(KMS_PKGS)) $(FW_LIBS)
 
 fuzz-kms: $(KMS_FUZZ)
+fuzz: fuzz-kms
 
 .PHONY: fuzz-kms

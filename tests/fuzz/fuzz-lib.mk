@@ -12,5 +12,6 @@ $(LIB_FUZZ): $(B)/fuzz/%: tests/fuzz/%.c $(LIB_FUZZ_SRCS) $(wildcard userspace/l
 	$(CLANG) $(LIB_FUZZ_FLAGS) -o $@ $(filter %.c,$^) -lcrypto
 
 fuzz-lib: $(LIB_FUZZ)
+fuzz: fuzz-lib
 
 .PHONY: fuzz-lib

@@ -10,7 +10,7 @@ $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(LIBHSM) $(FW_LIB)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(UNIT_LIBS) $(FW_LIBS)
 
 check-unit: $(UNIT_TESTS)
-	@for t in $^; do echo "== $$t"; $$t || exit 1; done
+	@failed=; for t in $^; do echo "== $$t"; $$t || failed=1; done; test -z "$$failed"
 
 .PHONY: check-unit
 .SECONDARY: $(UNIT_TESTS:$(B)/%=$(B)/obj/%.o)
