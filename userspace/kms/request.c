@@ -100,6 +100,8 @@ static void reply_route(struct request *r, const struct call_reply *rep)
 	uint8_t *buf = arena_alloc(&r->arena, ROUTE_MAX_PAYLOAD);
 	int len = buf ? call_reply_encode(rep, buf, ROUTE_MAX_PAYLOAD) : -ENOMEM;
 
+	if (len >= 0 && !r->worker->route)
+		len = -ESHUTDOWN;
 	if (len >= 0)
 		len = route_reply(r->worker->route, r->xid, r->from, buf, (size_t)len);
 	if (len < 0)
@@ -116,28 +118,7 @@ static void reply(struct request *r, int status, const void *body, size_t len)
 		reply_route(r, &rep);
 }
 
-/* Every request ends here, once: e is API_OK with the body of the answer, or the refusal. */
-static void request_end(struct request *r, enum api_error e, const char *message, const void *body, size_t len)
-{
-	struct worker *w = r->worker;
-	char error[1024];
-	int n;
-
-	if (e == API_OK) {
-		atomic_fetch_add_explicit(&w->served, 1, memory_order_relaxed);
-		reply(r, 200, body, len);
-	} else {
-		atomic_fetch_add_explicit(&w->refused, 1, memory_order_relaxed);
-		n = api_error_body(e, message, error, sizeof(error));
-		if (n < 0)
-			n = api_error_body(e, "", error, sizeof(error));
-		reply(r, api_error_status(e), error, n < 0 ? 0 : (size_t)n);
-	}
-	log_debug("%s %s %s", r->id, r->kind ? r->kind->name : "-", e == API_OK ? "ok" : api_error_name(e));
-	request_put(r);
-}
-
-static void request_redirect(struct request *r)
+static void reply_redirect(struct request *r)
 {
 	const struct op_redirect *t = &r->op.target;
 	char id[UUID_TEXT + 1];
@@ -149,13 +130,38 @@ static void request_redirect(struct request *r)
 		.endpoint = { t->endpoint, strlen(t->endpoint) },
 	};
 
-	if (r->conn) {
-		request_end(r, API_NOT_FOUND, "The key is of another instance.", NULL, 0);
-		return;
-	}
 	uuid_format(t->key_id, id);
 	reply_route(r, &rep);
-	log_debug("%s %s to %s", r->id, r->kind->name, t->instance);
+}
+
+static void reply_error(struct request *r, enum api_error e, const char *message)
+{
+	char error[1024];
+	int n;
+
+	n = api_error_body(e, message, error, sizeof(error));
+	if (n < 0)
+		n = api_error_body(e, "", error, sizeof(error));
+	reply(r, api_error_status(e), error, n < 0 ? 0 : (size_t)n);
+}
+
+/*
+ * Every request ends here, once, before its answer leaves: refused (e and message), sent on to
+ * another instance (op.redirected), or answered with body.
+ */
+static void request_end(struct request *r, enum api_error e, const char *message, const void *body, size_t len)
+{
+	struct worker *w = r->worker;
+
+	atomic_fetch_add_explicit(e == API_OK ? &w->served : &w->refused, 1, memory_order_relaxed);
+	log_debug("%s %s %s%s", r->id, r->kind ? r->kind->name : "-", e == API_OK ? "ok" : api_error_name(e),
+		  e == API_OK && r->op.redirected ? ", redirected" : "");
+	if (e != API_OK)
+		reply_error(r, e, message);
+	else if (r->op.redirected)
+		reply_redirect(r);
+	else
+		reply(r, 200, body, len);
 	request_put(r);
 }
 
@@ -170,7 +176,7 @@ static void op_ended(struct op *op)
 		return;
 	}
 	if (op->redirected) {
-		request_redirect(r);
+		request_end(r, r->conn ? API_NOT_FOUND : API_OK, "The key is of another instance.", NULL, 0);
 		return;
 	}
 	out = arena_alloc(&r->arena, ROUTE_MAX_PAYLOAD);

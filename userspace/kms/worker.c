@@ -11,7 +11,8 @@
 #define IDLE_MS		60000
 #define REQUEST_MS	15000
 #define STOP_MS		5000	/* for what is in flight */
-#define DRAIN_MS	500	/* for what is being sent */
+#define FLUSH_MS	50	/* for what is being sent */
+#define DRAIN_MS	500	/* for what was cancelled */
 
 #define from_member(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 
@@ -102,11 +103,8 @@ int worker_prepare(struct worker *w)
 
 static void maybe_stop(struct worker *w)
 {
-	if (!w->stopping || w->in_flight)
-		return;
-	route_server_close(w->route);
-	w->route = NULL;
-	ring_stop(w->ring);
+	if (w->stopping && !w->in_flight)
+		ring_stop(w->ring);
 }
 
 void worker_ended(struct worker *w)
@@ -151,6 +149,10 @@ static void *run(void *arg)
 		exit(1);
 	}
 	ring_cancel(w->ring, &w->stop_timer.op);
+	/* Closing a transport drops what it has not sent yet; what comes in now is refused. */
+	ring_drain(w->ring, FLUSH_MS);
+	route_server_close(w->route);
+	w->route = NULL;
 	if (!w->in_flight && w->httpd) {
 		httpd_close(w->httpd);
 		w->httpd = NULL;
