@@ -13,3 +13,5 @@ gateway: $(B)/bin/hsm-gateway
 
 .PHONY: gateway
 all: gateway
+
+$(B)/tests/unit/test_gateway: $(call obj,userspace/gateway/serve.c userspace/gateway/policy.c)

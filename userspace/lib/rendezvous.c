@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,6 +125,13 @@ void rendezvous_withdraw(const char *dir, const char *name, int lock)
 	close(lock);
 }
 
+bool pidfd_dead(int pidfd)
+{
+	struct pollfd pfd = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
 int rendezvous_lookup(const char *dir, const char *name, uint32_t *port, int *pidfd)
 {
 	char path[PATH_MAX], text[MAX_FILE], end;
@@ -143,9 +151,11 @@ int rendezvous_lookup(const char *dir, const char *name, uint32_t *port, int *pi
 		return errno == ESRCH ? -ECONNREFUSED : -errno;
 	/* Read after the pidfd is held: the number can't change hands in between. */
 	err = start_time(pid, &now);
-	if (err || now != start) {
+	if (err == -ENOENT || err == -ESRCH || (!err && (now != start || pidfd_dead(fd))))
+		err = -ECONNREFUSED;
+	if (err) {
 		close(fd);
-		return err && err != -ENOENT && err != -ESRCH ? err : -ECONNREFUSED;
+		return err;
 	}
 	*pidfd = fd;
 	return 0;

@@ -8,6 +8,7 @@
 #ifndef HSM_RENDEZVOUS_H
 #define HSM_RENDEZVOUS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -24,5 +25,8 @@ void rendezvous_withdraw(const char *dir, const char *name, int lock);
  * to close); -ENOENT never published or withdrawn; -ECONNREFUSED it died; -EBADMSG not such a file.
  */
 int rendezvous_lookup(const char *dir, const char *name, uint32_t *port, int *pidfd);
+
+/* Whether that process has ended, its parent waiting for it or not. */
+bool pidfd_dead(int pidfd);
 
 #endif

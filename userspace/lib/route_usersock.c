@@ -221,13 +221,6 @@ static void abandon(struct peer *p)
 	calls_fail_peer(&c->calls, p, -ECONNRESET);
 }
 
-static bool is_dead(const struct peer *p)
-{
-	struct pollfd pfd = { .fd = p->pidfd, .events = POLLIN };
-
-	return poll(&pfd, 1, 0) > 0;
-}
-
 static int find_peer(struct usersock_client *c, const char *name, struct peer **out)
 {
 	struct io_uring_sqe *sqe;
@@ -237,7 +230,7 @@ static int find_peer(struct usersock_client *c, const char *name, struct peer **
 	for (p = c->peers; p && strcmp(p->name, name); p = p->next)
 		;
 	/* Nothing is sent to a port that a later process may have taken. */
-	if (p && is_dead(p)) {
+	if (p && pidfd_dead(p->pidfd)) {
 		abandon(p);
 		p = NULL;
 	}
