@@ -75,8 +75,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--workers", type=int, default=max(1, os.cpu_count() // 2))
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--rounds", type=int, default=9)
     args = parser.parse_args()
     if args.seconds * args.rounds * 2 > 200:
         sys.exit("https.py: the signed requests hold for 5 minutes: fewer rounds or seconds")

@@ -348,6 +348,17 @@ static double median(double *v, unsigned int n)
 	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
+/* Median of a[i] / b[i]: rounds that ran side by side are compared, not the best of times with the worst. */
+static double median_ratio(const double *a, const double *b, unsigned int n)
+{
+	double v[MAX_ROUNDS];
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		v[i] = a[i] / b[i];
+	return median(v, n);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option opts[] = {
@@ -362,7 +373,7 @@ int main(int argc, char **argv)
 	static struct target targets[2];
 	unsigned int n = 0, threads = 1, connections = 32, rounds = 5, r, i;
 	const char *ca = NULL;
-	double seconds = 3, m[2];
+	double seconds = 3, m, ratio;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", opts, NULL)) != -1) {
@@ -403,18 +414,19 @@ int main(int argc, char **argv)
 	for (r = 0; r < rounds; r++)
 		for (i = 0; i < n; i++)
 			round_of(&targets[(i + r) % n], threads, connections, seconds, r);
+	ratio = median_ratio(targets[0].rate, targets[1].rate, rounds);
 	for (i = 0; i < n; i++) {
 		struct target *t = &targets[i];
 
-		m[i] = median(t->rate, rounds);
-		printf("%-10s %9.0f requests/s (%.0f..%.0f), request %zu bytes, response %zu bytes", t->name, m[i],
+		m = median(t->rate, rounds);
+		printf("%-10s %9.0f requests/s (%.0f..%.0f), request %zu bytes, response %zu bytes", t->name, m,
 		       t->rate[0], t->rate[rounds - 1], t->requests[0].len, t->reply_len);
 		if (t->n_pids)
 			printf(", server %.1f us of processor each", 1e6 * median(t->cpu, rounds));
 		putchar('\n');
 	}
 	if (n == 2)
-		printf("%s / %s: %.2f x requests/s\n", targets[0].name, targets[1].name, m[0] / m[1]);
+		printf("%s / %s: %.2f x requests/s\n", targets[0].name, targets[1].name, ratio);
 	SSL_CTX_free(tls);
 	return 0;
 }

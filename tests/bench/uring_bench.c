@@ -185,6 +185,17 @@ static double median(double *v, unsigned int n)
 	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
+/* Median of a[i] / b[i]: rounds that ran side by side are compared, not the best of times with the worst. */
+static double median_ratio(const double *a, const double *b, unsigned int n)
+{
+	double v[MAX_ROUNDS];
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		v[i] = a[i] / b[i];
+	return median(v, n);
+}
+
 static void open_target(struct target *t)
 {
 	t->fd = open(t->path, O_RDWR | O_CLOEXEC);
@@ -231,8 +242,8 @@ int main(int argc, char **argv)
 	};
 	static double rate[N_SHAPES][2][MAX_ROUNDS];
 	struct target targets[2];
-	unsigned int n = 0, rounds = 7, r, k, i;
-	double seconds = 1;
+	unsigned int n = 0, rounds = 15, r, k, i;
+	double seconds = 0.5;
 	struct io_uring ring;
 	int c;
 
@@ -287,16 +298,16 @@ int main(int argc, char **argv)
 	}
 
 	for (k = 0; k < N_SHAPES; k++) {
-		double m[2];
+		double m, ratio = median_ratio(rate[k][0], rate[k][1], rounds);
 
 		for (i = 0; i < n; i++) {
-			m[i] = median(rate[k][i], rounds);
+			m = median(rate[k][i], rounds);
 			printf("%-24s %-10s %9.0f op/s (%.0f..%.0f)  %7.2f us\n", shapes[k].name, targets[i].name,
-			       m[i], rate[k][i][0], rate[k][i][rounds - 1], 1e6 / m[i] * shapes[k].depth);
+			       m, rate[k][i][0], rate[k][i][rounds - 1], 1e6 / m * shapes[k].depth);
 		}
 		if (n == 2)
 			printf("%-24s %s / %s: %.2f x op/s, %.2f x latency\n", shapes[k].name, targets[0].name,
-			       targets[1].name, m[0] / m[1], m[1] / m[0]);
+			       targets[1].name, ratio, 1 / ratio);
 	}
 	io_uring_queue_exit(&ring);
 	for (i = 0; i < n; i++)
