@@ -75,8 +75,6 @@ void arena_trim(struct arena *a, void *p, size_t keep)
 
 	if (at > a->used || end >= a->used)
 		return;
-	ASAN_UNPOISON_MEMORY_REGION(a->base + at, a->used - at);
-	OPENSSL_cleanse(a->base + end, a->used - end);
 	ASAN_POISON_MEMORY_REGION(a->base + at, a->used - at);
 	ASAN_UNPOISON_MEMORY_REGION(a->base + at, keep);
 	a->used = end;

@@ -23,7 +23,10 @@ void arena_close(struct arena *a);	/* wipes and unmaps */
 
 /* Uninitialised bytes, aligned to 16, or NULL if the arena is full. */
 void *arena_alloc(struct arena *a, size_t len);
-/* Gives back the unused tail of the newest allocation p, of which keep bytes stay. */
+/*
+ * Gives back the tail of the newest allocation p, of which keep bytes stay.  Nothing may have been written
+ * to that tail: it is not wiped again.
+ */
 void arena_trim(struct arena *a, void *p, size_t keep);
 /* Wipes what was used.  Large requests give their pages back to the kernel. */
 void arena_reset(struct arena *a);

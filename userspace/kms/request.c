@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/crypto.h>
-
 #include "callmsg.h"
 #include "dialect.h"
 #include "kms.h"
@@ -60,6 +58,7 @@ static struct request *request_get(struct worker *w)
 		}
 	}
 	r->worker = w;
+	memset(&r->op, 0, sizeof(r->op));
 	w->in_flight++;
 	return r;
 }
@@ -69,7 +68,6 @@ static void request_put(struct request *r)
 	struct worker *w = r->worker;
 
 	arena_reset(&r->arena);
-	OPENSSL_cleanse(&r->op, sizeof(r->op));
 	if (w->n_free < KEEP_FREE) {
 		r->next = w->free;
 		w->free = r;
@@ -100,6 +98,8 @@ static void reply_route(struct request *r, const struct call_reply *rep)
 	uint8_t *buf = arena_alloc(&r->arena, ROUTE_MAX_PAYLOAD);
 	int len = buf ? call_reply_encode(rep, buf, ROUTE_MAX_PAYLOAD) : -ENOMEM;
 
+	if (len >= 0)
+		arena_trim(&r->arena, buf, (size_t)len);
 	if (len >= 0 && !r->worker->route)
 		len = -ESHUTDOWN;
 	if (len >= 0)
@@ -186,6 +186,7 @@ static void op_ended(struct op *op)
 		request_end(r, API_INTERNAL, "The answer does not fit.", NULL, 0);
 		return;
 	}
+	arena_trim(&r->arena, out, (size_t)len);
 	request_end(r, API_OK, NULL, out, (size_t)len);
 }
 
@@ -231,7 +232,6 @@ static void request_begin(struct request *r)
 {
 	struct worker *w = r->worker;
 
-	memset(&r->op, 0, sizeof(r->op));
 	r->op.env = &w->env;
 	r->op.arena = &r->arena;
 	r->op.done = op_ended;
