@@ -19,9 +19,10 @@
 
 #define ADMIN_DEPTH	32u
 
-static unsigned int hang_ms = 10000;
+/* Below the default time-out of commands, so that these are moved before they time out. */
+static unsigned int hang_ms = 3000;
 module_param(hang_ms, uint, 0644);
-MODULE_PARM_DESC(hang_ms, "milliseconds without an answer to the oldest command after which a card is dead");
+MODULE_PARM_DESC(hang_ms, "milliseconds after which a queue pair that answers nothing makes its card dead");
 
 /* Which cards, pools and queue pairs exist; outermost, see qp.h. */
 DEFINE_MUTEX(hsm_topology);
@@ -79,6 +80,8 @@ static int card_enable(struct hsm_card *card)
 	if (ret)
 		return ret;
 
+	/* Not before: a card that was left running would reach memory of the past. */
+	pci_set_master(card->pdev);
 	writel(admin->depth, card->regs + HSM_REG_ADMIN_SIZE);
 	card_write_addr(card, HSM_REG_ADMIN_SQ_LO, admin->sq_dma);
 	card_write_addr(card, HSM_REG_ADMIN_CQ_LO, admin->cq_dma);
@@ -145,7 +148,9 @@ static void card_fail_work(struct work_struct *work)
 	mutex_lock(&hsm_topology);
 	hsm_pools_drop_card(card);
 	mutex_unlock(&hsm_topology);
-	hsm_netlink_card_event(card->id, HSM_CARD_DEAD);
+	/* It may have gone meanwhile, which has an event of its own. */
+	if (READ_ONCE(card->state) == HSM_CARD_DEAD)
+		hsm_netlink_card_event(card->id, HSM_CARD_DEAD);
 }
 
 void hsm_card_fail(struct hsm_card *card, const char *why)
@@ -170,6 +175,10 @@ static void card_watchdog(struct work_struct *work)
 	}
 	if (status & HSM_STATUS_FATAL) {
 		hsm_card_fail(card, "it reports a fatal condition");
+		return;
+	}
+	if (!(status & HSM_STATUS_READY)) {
+		hsm_card_fail(card, "it was reset");
 		return;
 	}
 
@@ -336,6 +345,7 @@ void hsm_card_qp_destroy(struct hsm_qp *qp)
 {
 	struct hsm_delete_qp_in in = { .qid = cpu_to_le16(qp->qid) };
 	struct hsm_card *card = qp->card;
+	unsigned int tries = 100;
 	LIST_HEAD(lost);
 	u16 status;
 	int ret;
@@ -344,8 +354,11 @@ void hsm_card_qp_destroy(struct hsm_qp *qp)
 
 	hsm_qp_freeze(qp);
 	if (READ_ONCE(card->state) == HSM_CARD_LIVE) {
-		ret = card_admin_own(card, HSM_OP_DELETE_QP, &in, sizeof(in), NULL, 0,
-				     &status);
+		/* A full admin queue or short memory is no reason to stop the card. */
+		while ((ret = card_admin_own(card, HSM_OP_DELETE_QP, &in, sizeof(in), NULL, 0,
+					     &status)) &&
+		       (ret == -EBUSY || ret == -ENOMEM) && status == HSM_ST_OK && --tries)
+			msleep(50);
 		if (ret && ret != -ENODEV) {
 			hsm_card_stop(card, HSM_CARD_DEAD, "DELETE_QP failed");
 			hsm_card_fail(card, "DELETE_QP failed");
@@ -521,7 +534,6 @@ static int card_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	}
 	card->admin = admin;
 
-	pci_set_master(pdev);
 	ret = card_enable(card);
 	if (!ret)
 		ret = card_identify(card);
@@ -601,6 +613,7 @@ static void card_shutdown(struct pci_dev *pdev)
 {
 	struct hsm_card *card = pci_get_drvdata(pdev);
 
+	cancel_delayed_work_sync(&card->watchdog);
 	hsm_card_stop(card, HSM_CARD_DEAD, "the system is going down");
 }
 

@@ -8,6 +8,7 @@
 #define HSM_COMPAT_H
 
 #include <linux/device.h>
+#include <linux/io_uring_types.h>
 #include <linux/netlink.h>
 #include <linux/timer.h>
 #ifdef HSM_HAVE_URING_CMD_H

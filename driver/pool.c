@@ -130,19 +130,25 @@ int hsm_pool_check(struct hsm_pool *pool, u64 *generation)
  */
 #define SCHED_GRAIN	8
 
-/* Least loaded; of those, one whose vector fires on this CPU.  Under RCU. */
+/*
+ * Least loaded; of those, one whose vector fires on this CPU.  A full one only
+ * if all are: submitting to it takes its answers, which may make room.  Under RCU.
+ */
 static struct hsm_qp *pool_pick(struct hsm_pool *pool)
 {
 	int cpu = raw_smp_processor_id();
 	struct hsm_qp *best = NULL;
-	unsigned int i, load, best_load = 0;
+	unsigned int i, inflight, load, best_load = 0;
 
 	for (i = 0; i < pool->nqps; i++) {
 		struct hsm_qp *qp = rcu_dereference(pool->qps[i]);
 
 		if (!qp || !READ_ONCE(qp->live))
 			continue;
-		load = 2 * (READ_ONCE(qp->inflight) / SCHED_GRAIN) + (qp->cpu != cpu);
+		inflight = READ_ONCE(qp->inflight);
+		load = 2 * (inflight / SCHED_GRAIN) + (qp->cpu != cpu);
+		if (inflight >= qp->depth)
+			load = UINT_MAX;
 		if (!best || load < best_load) {
 			best = qp;
 			best_load = load;
@@ -177,6 +183,23 @@ int hsm_pool_submit(struct hsm_pool *pool, struct hsm_cmd *cmd)
 	if (unlikely(READ_ONCE(pool->retries)))
 		return -EBUSY;
 	return pool_try(pool, cmd);
+}
+
+int hsm_pool_submit_checked(struct hsm_pool *pool, u64 *generation, struct hsm_cmd *cmd)
+{
+	int ret;
+
+	/*
+	 * In one section with the check: copying the payload may have taken as
+	 * long as the caller liked, and hsm_pool_bind() waits for sections that
+	 * saw the old group.
+	 */
+	rcu_read_lock();
+	ret = hsm_pool_check(pool, generation);
+	if (!ret)
+		ret = hsm_pool_submit(pool, cmd);
+	rcu_read_unlock();
+	return ret;
 }
 
 /* ---- failover ---- */
@@ -481,6 +504,18 @@ static void pool_remove_qps(struct hsm_pool *pool)
 	hsm_cmd_complete_list(&done);
 }
 
+/* A partition is one tenant's: two pools on it would share the keys. */
+static bool pool_of_partition(const u8 *uuid)
+{
+	struct hsm_pool *pool;
+
+	lockdep_assert_held(&hsm_topology);
+	list_for_each_entry(pool, &pools, node)
+		if (!memcmp(pool->partition, uuid, HSM_UUID_LEN))
+			return true;
+	return false;
+}
+
 int hsm_pool_create(const struct hsm_pool_params *params, struct netlink_ext_ack *extack)
 {
 	struct hsm_binding *binding;
@@ -503,6 +538,10 @@ int hsm_pool_create(const struct hsm_pool_params *params, struct netlink_ext_ack
 	ret = -EEXIST;
 	if (hsm_pool_find(params->name)) {
 		hsm_extack(extack, "a pool of this name exists");
+		goto unlock;
+	}
+	if (pool_of_partition(params->partition)) {
+		hsm_extack(extack, "another pool has this partition");
 		goto unlock;
 	}
 	ret = pool_check_members(params, extack);
@@ -548,7 +587,7 @@ static void pool_destroy(struct hsm_pool *pool)
 	list_del_rcu(&pool->node);
 	/* Submitters and the router that still saw it alive. */
 	synchronize_rcu();
-	hsm_router_drop_pool(pool);
+	hsm_router_drop_pool(pool, 0);
 	cdev_device_del(&pool->cdev, &pool->dev);
 	pool_remove_qps(pool);
 	hsm_netlink_pool_event(pool->name, 0);
@@ -583,10 +622,12 @@ int hsm_pool_bind(const char *name, int cgroup_fd, struct netlink_ext_ack *extac
 {
 	struct hsm_binding *binding;
 	struct hsm_pool *pool;
+	u64 generation;
 
 	binding = binding_alloc(cgroup_fd, extack);
 	if (IS_ERR(binding))
 		return PTR_ERR(binding);
+	generation = binding->generation;
 
 	mutex_lock(&hsm_topology);
 	pool = hsm_pool_find(name);
@@ -594,7 +635,7 @@ int hsm_pool_bind(const char *name, int cgroup_fd, struct netlink_ext_ack *extac
 		binding = rcu_replace_pointer(pool->binding, binding,
 					      lockdep_is_held(&hsm_topology));
 		/* The owner proved itself to the old cgroup. */
-		hsm_router_drop_pool(pool);
+		hsm_router_drop_pool(pool, generation);
 	} else {
 		hsm_extack(extack, "no pool has this name");
 	}

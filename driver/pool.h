@@ -107,6 +107,9 @@ int hsm_pool_check(struct hsm_pool *pool, u64 *generation);
  */
 int hsm_pool_submit(struct hsm_pool *pool, struct hsm_cmd *cmd);
 
+/* hsm_pool_check() and, if current may, hsm_pool_submit(): nothing comes between them. */
+int hsm_pool_submit_checked(struct hsm_pool *pool, u64 *generation, struct hsm_cmd *cmd);
+
 /*
  * Disposes of commands that were lost in flight on qp, with a queue reference
  * each: moves the idempotent ones to other queue pairs of their pool and

@@ -117,10 +117,12 @@ static int pool_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 		return -EINVAL;
 	/*
 	 * A ring that is polled by a kernel thread can be driven by any process
-	 * that maps it, and current is the thread: the submitter is not known.
+	 * that maps it, and current is the thread or a worker of its: the
+	 * submitter is not known.
 	 */
-	if ((current->flags & PF_IO_WORKER) && !(issue_flags & IO_URING_F_IOWQ))
+	if (cmd_to_io_kiocb(ioucmd)->ctx->flags & IORING_SETUP_SQPOLL)
 		return -EOPNOTSUPP;
+	/* Outsiders get no further; hsm_pool_submit_checked() is what counts. */
 	ret = hsm_pool_check(hf->pool, &generation);
 	if (ret)
 		return ret;
@@ -143,7 +145,7 @@ static int pool_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 	cmd->complete = pool_uring_complete;
 	*uring_pdu(ioucmd) = cmd;
 
-	ret = hsm_pool_submit(hf->pool, cmd);
+	ret = hsm_pool_submit_checked(hf->pool, &generation, cmd);
 	if (ret) {
 		hsm_cmd_put(cmd);
 		return ret;
@@ -155,6 +157,7 @@ static int pool_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 
 static int pool_exec(const struct hsm_file *hf, void __user *arg)
 {
+	u64 generation = hf->generation;
 	struct hsm_ioc_exec ioc;
 	struct hsm_cmd *cmd;
 	int ret;
@@ -171,7 +174,7 @@ static int pool_exec(const struct hsm_file *hf, void __user *arg)
 
 	/* hsm_cmd_wake() drops one, the end of this function the other. */
 	refcount_inc(&cmd->ref);
-	ret = hsm_pool_submit(hf->pool, cmd);
+	ret = hsm_pool_submit_checked(hf->pool, &generation, cmd);
 	if (ret) {
 		hsm_cmd_put(cmd);
 		goto put;

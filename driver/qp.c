@@ -310,7 +310,13 @@ bool hsm_qp_stuck(struct hsm_qp *qp, unsigned long since)
 
 	spin_lock_irq(&qp->lock);
 	oldest = list_first_entry_or_null(&qp->cmds, struct hsm_cmd, node);
-	stuck = oldest && time_before(oldest->issued, since);
+	/*
+	 * A frozen queue pair takes no answers any more; deleting it will tell.
+	 * One that still answers is slow, not stuck.
+	 */
+	stuck = qp->live && oldest && time_before(oldest->issued, since) &&
+		qp->completed == qp->watched;
+	qp->watched = qp->completed;
 	spin_unlock_irq(&qp->lock);
 	return stuck;
 }

@@ -67,6 +67,7 @@ struct hsm_qp {
 	unsigned long timer_at;		/* jiffies; meaningful while pending */
 	u64 submitted;
 	u64 completed;
+	u64 watched;			/* completed, when the watchdog last looked */
 	u64 timeouts;
 	u64 doorbells;
 	u64 interrupts;

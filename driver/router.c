@@ -284,14 +284,14 @@ static void xacts_free(struct list_head *forgotten)
 		xact_free(xact);
 }
 
-void hsm_router_drop_pool(struct hsm_pool *pool)
+void hsm_router_drop_pool(struct hsm_pool *pool, u64 generation)
 {
 	LIST_HEAD(dropped);
 	LIST_HEAD(answers);
 	LIST_HEAD(none);
 
 	spin_lock(&router_lock);
-	if (pool->owner)
+	if (pool->owner && pool->owner->generation != generation)
 		owner_drop(pool->owner, &answers, &dropped);
 	spin_unlock(&router_lock);
 	answers_send(&answers);

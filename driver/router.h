@@ -27,8 +27,8 @@ int hsm_router_gateway_register(struct sk_buff *skb, struct genl_info *info);
 int hsm_router_request(struct sk_buff *skb, struct genl_info *info);
 int hsm_router_reply(struct sk_buff *skb, struct genl_info *info);
 
-/* The pool is going or was bound anew: its owner is none any more. */
-void hsm_router_drop_pool(struct hsm_pool *pool);
+/* The pool was bound anew, or is going (generation 0): an owner of another generation is none any more. */
+void hsm_router_drop_pool(struct hsm_pool *pool, u64 generation);
 
 /* 0: none. */
 u32 hsm_router_owner_portid(struct hsm_pool *pool);
