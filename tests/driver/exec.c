@@ -146,6 +146,9 @@ static void bad_uring(void)
 		tap_bail("ring");
 	ring_exec(&small, fd, HSM_OP_NOP, NULL, 0, NULL, 0, 0, 0);
 	tap_eq(ring_one(&small, NULL), -EOPNOTSUPP, "SQPOLL: the submitter is not known");
+	sqe = ring_exec(&small, fd, HSM_OP_NOP, NULL, 0, NULL, 0, 0, 0);
+	sqe->flags |= IOSQE_ASYNC;
+	tap_eq(ring_one(&small, NULL), -EOPNOTSUPP, "SQPOLL through io-wq: nor here");
 	io_uring_queue_exit(&small);
 	sqe = nop();
 	sqe->flags |= IOSQE_ASYNC;

@@ -10,7 +10,7 @@
 
 static struct nl nl;
 static struct msg m;
-static uint8_t uuid[16], missing[16];
+static uint8_t uuid[16], second[16], missing[16];
 static int cg;
 
 static void refused(int got, int want, const char *what)
@@ -132,7 +132,8 @@ static void life(int cards)
 
 	tap_eq(pool_new(&nl, "kp", uuid, cg, cards, 2, 16, 0), 0, "a pool of %d cards", cards);
 	refused(pool_new(&nl, "kp", uuid, cg, cards, 2, 16, 0), -EEXIST, "once more");
-	refused(pool_new(&nl, "kp2", uuid, cg, 1, 16, 0, 0), -ENOSPC, "more than is left");
+	refused(pool_new(&nl, "kp2", uuid, cg, cards, 2, 0, 0), -EEXIST, "another tenant on the partition");
+	refused(pool_new(&nl, "kp2", second, cg, 1, 16, 0, 0), -ENOSPC, "more than is left");
 
 	msg_init(&m, &nl, HSM_CMD_POOL_GET, 0);
 	msg_str(&m, HSM_A_POOL_NAME, "kp");
@@ -210,14 +211,18 @@ int main(void)
 	if (!cards)
 		tap_skip_all("no card");
 	uuid_of(2, uuid);
+	uuid_of(3, second);
 	uuid_of(0xee, missing);
 	partition_drop(uuid, cards);
+	partition_drop(second, cards);
 	tap_eq(partition_make(uuid, cards), 0, "a partition on %d cards", cards);
+	tap_eq(partition_make(second, 1), 0, "another");
 	cg = cgroup_open("");
 	names();
 	attributes();
 	life(cards);
 	partition_drop(uuid, cards);
+	partition_drop(second, cards);
 	unprivileged();
 	return tap_end();
 }

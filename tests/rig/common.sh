@@ -59,7 +59,10 @@ need_packages()
 		>"$ROOT/build/apt.log" 2>&1 || { tail -n 20 "$ROOT/build/apt.log" >&2; die "apt-get install failed; whole log: build/apt.log"; }
 }
 
-# quiet LOG CMD...: output into build/LOG, shown only on failure, with a dot of life.
+# locked CMD...: one at a time of all rigs that run side by side in this checkout.
+locked() { flock "$ROOT/build/lock" "$@"; }
+
+# quiet LOG CMD...: output into build/LOG, shown only on failure, with a sign of life.
 quiet()
 {
 	local log=$ROOT/build/$1 pid n=0
@@ -80,7 +83,7 @@ quiet()
 build_native()
 {
 	say "building the daemons"
-	quiet make.log make -j"$(nproc)" userspace
+	quiet make.log locked make -j"$(nproc)" userspace
 }
 
 mkdir -p "$ROOT/build" "$RIG"

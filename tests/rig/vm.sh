@@ -14,11 +14,11 @@ build_vm()
 {
 	local p specs=""
 	say "building the card for QEMU"
-	quiet plugin.log make -j"$(nproc)" build/hsm.so
+	quiet plugin.log locked make -j"$(nproc)" build/hsm.so
 	say "getting Debian's kernel for the VM"
 	VM_KERNEL=$(tests/vm/get-kernel.sh) || die "no kernel"
 	say "building hsm.ko for Linux $(cat "$VM_KERNEL/release")"
-	quiet module.log make module KDIR="$VM_KERNEL/build"
+	quiet module.log locked make module KDIR="$VM_KERNEL/build"
 	for p in hsm-kms hsm-gateway hsmctl; do specs="$specs build/bin/$p:usr/bin/$p"; done
 	# shellcheck disable=SC2086
 	quiet initramfs.log tests/vm/mkinitramfs.sh -o "$RIG/initramfs" -k "$VM_KERNEL" \
