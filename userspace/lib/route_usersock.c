@@ -265,11 +265,12 @@ static void client_receive(void *arg, const struct usersock_frame *f, uint32_t f
 {
 	struct usersock_client *c = arg;
 	struct route_call *call = call_find(&c->calls, f->xid);
+	struct peer *p = call ? call->peer : NULL;
 	struct rcur r;
 	uint32_t e;
 
 	(void)cred;
-	if (!call || ((struct peer *)call->peer)->port != from)
+	if (!p || p->port != from)
 		return;
 	switch (f->kind) {
 	case USERSOCK_REPLY:
@@ -278,7 +279,10 @@ static void client_receive(void *arg, const struct usersock_frame *f, uint32_t f
 	case USERSOCK_ERROR:
 		rcur_init(&r, f->payload, f->len);
 		e = rcur_u32(&r);
-		call_finish(call, e && e < 4096 ? -(int)e : -EBADMSG, NULL, 0);
+		call_fail_later(call, e && e < 4096 ? -(int)e : -EBADMSG);
+		/* It is about to close, with whatever else we have there. */
+		if (e == ECONNREFUSED || e == ECONNRESET)
+			abandon(p);
 		break;
 	}
 }

@@ -72,10 +72,54 @@ int usersock_parse(const void *buf, size_t len, struct usersock_frame *f)
 	}
 }
 
+static void put_frame(struct wcur *w, const struct usersock_frame *f)
+{
+	wcur_u32(w, USERSOCK_MAGIC);
+	wcur_u8(w, f->kind);
+	wcur_u8(w, f->class);
+	wcur_u16(w, 0);
+	wcur_u64(w, f->xid);
+	wcur_u32(w, (uint32_t)f->len);
+	wcur_bytes(w, f->payload, f->len);
+}
+
+/* To a request that nobody will read: its sender would wait for the time-out otherwise. */
+static void turn_away(struct usersock *u, size_t len)
+{
+	static const uint8_t refused[4] = { ECONNREFUSED & 0xff, ECONNREFUSED >> 8 };
+	uint8_t out[USERSOCK_HEAD + sizeof(refused)];
+	struct usersock_frame f;
+	struct wcur w;
+
+	if (!u->from.nl_pid || usersock_parse(u->buf, len, &f) || f.kind != USERSOCK_REQUEST)
+		return;
+	wcur_init(&w, out, sizeof(out));
+	put_frame(&w, &(struct usersock_frame){
+		.kind = USERSOCK_ERROR, .xid = f.xid, .payload = refused, .len = sizeof(refused),
+	});
+	sendto(u->fd, out, sizeof(out), MSG_DONTWAIT, (struct sockaddr *)&u->from, sizeof(u->from));
+}
+
+static void turn_all_away(struct usersock *u)
+{
+	socklen_t len;
+	ssize_t n;
+
+	/* Bounded: whoever goes on sending must not keep us. */
+	for (int i = 0; i < 4096; i++) {
+		len = sizeof(u->from);
+		n = recvfrom(u->fd, u->buf, sizeof(u->buf), MSG_DONTWAIT, (struct sockaddr *)&u->from, &len);
+		if (n < 0)
+			return;
+		turn_away(u, (size_t)n);
+	}
+}
+
 static void unpin(struct usersock *u)
 {
 	if (--u->pins || !u->closed)
 		return;
+	turn_all_away(u);
 	close(u->fd);
 	explicit_bzero(u->buf, sizeof(u->buf));
 	free(u);
@@ -126,8 +170,11 @@ static void received(struct ring_op *op, int res, uint32_t flags, uint64_t extra
 	struct ucred copy;
 
 	(void)flags, (void)extra;
-	if (u->closed)
+	if (u->closed) {
+		if (res > 0)
+			turn_away(u, (size_t)res);
 		goto out;
+	}
 	if (res == -ENOBUFS) {
 		drop(u, "receive queue overran");
 	} else if (res < 0) {
@@ -208,13 +255,7 @@ int usersock_send(struct usersock *u, uint32_t to, const struct usersock_frame *
 	if (!o)
 		return -ENOMEM;
 	wcur_init(&w, o->data, len);
-	wcur_u32(&w, USERSOCK_MAGIC);
-	wcur_u8(&w, f->kind);
-	wcur_u8(&w, f->class);
-	wcur_u16(&w, 0);
-	wcur_u64(&w, f->xid);
-	wcur_u32(&w, (uint32_t)f->len);
-	wcur_bytes(&w, f->payload, f->len);
+	put_frame(&w, f);
 
 	o->op.done = out_done;
 	o->timer.op.done = out_retry;
