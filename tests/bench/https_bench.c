@@ -32,8 +32,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include "stats.h"
 
-#define MAX_ROUNDS	101
 #define MAX_PIDS	16
 #define MAX_REPLY	8192
 #define WARM_UP_S	0.3
@@ -333,30 +333,6 @@ static void round_of(struct target *t, unsigned int threads, unsigned int connec
 	t->cpu[r] = (cpu_of(t) - cpu) / (rate * (seconds + WARM_UP_S));
 	pthread_barrier_destroy(&ready);
 	free(w);
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *v, unsigned int n)
-{
-	qsort(v, n, sizeof(*v), by_value);
-	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
-}
-
-/* Median of a[i] / b[i]: rounds that ran side by side are compared, not the best of times with the worst. */
-static double median_ratio(const double *a, const double *b, unsigned int n)
-{
-	double v[MAX_ROUNDS];
-	unsigned int i;
-
-	for (i = 0; i < n; i++)
-		v[i] = a[i] / b[i];
-	return median(v, n);
 }
 
 int main(int argc, char **argv)

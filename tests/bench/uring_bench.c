@@ -22,10 +22,10 @@
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
+#include "stats.h"
 
 #include "hsm.h"
 
-#define MAX_ROUNDS	101
 #define MAX_DEPTH	64
 #define BLOCK		512		/* bytes of one NVMe read */
 #define NVME_READ	0x02		/* NVM Command Set Specification, section 3.2.4 */
@@ -170,30 +170,6 @@ static double measure(struct io_uring *ring, const struct target *t, const struc
 		reap(ring, t, slots, &free_slots);
 	}
 	return (double)done / (t1 - start);
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *v, unsigned int n)
-{
-	qsort(v, n, sizeof(*v), by_value);
-	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
-}
-
-/* Median of a[i] / b[i]: rounds that ran side by side are compared, not the best of times with the worst. */
-static double median_ratio(const double *a, const double *b, unsigned int n)
-{
-	double v[MAX_ROUNDS];
-	unsigned int i;
-
-	for (i = 0; i < n; i++)
-		v[i] = a[i] / b[i];
-	return median(v, n);
 }
 
 static void open_target(struct target *t)
