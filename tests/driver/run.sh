@@ -47,13 +47,18 @@ boot()
 	tests/vm/vm-up -k "$kernel" -i "$HSM_VM_DIR/initramfs" -t 300 -a no5lvl
 }
 
-# A look for leaks takes a minute on the debug kernel: that and the whole log come
-# at the end; in between, what names the test that did it.
+# A look for leaks takes a minute on the debug kernel: there it comes once, with the
+# whole log, before the cards are pulled.  pciehp of 6.1 takes its reset_lock inside
+# the rescan lock and outside: that report is not the driver's (and turns lockdep off).
 kernel_log()
 {
 	[ "$slow" != 1 ] || { tests/vm/vm-dmesg-check </dev/null; return; }
-	! vm dmesg </dev/null | grep -E \
-		'BUG:|WARNING:|UBSAN:|INFO: (task|rcu|trying)|possible (circ|recu)|DMA-API: .*driver'
+	vm dmesg </dev/null | awk '
+		/possible circular/ { held = $0; next }
+		held && /trying to acquire/ { if (!/-pciehp\//) { print held; bad = 1 } held = "" }
+		/BUG:|UBSAN:|INFO: (task|rcu|trying)|possible recursive|DMA-API: .*driver/ ||
+			/WARNING: [^p]/ { print; bad = 1 }
+		END { exit bad }'
 }
 
 passed=0 failed=0 skipped=0
@@ -183,7 +188,7 @@ unload_with_pools()
 boot || { echo "Bail out! the VM does not boot"; exit 1; }
 
 all="pool exec cgroup route load stall:time-out stall:busy stall:kill stall:exit
-     surprise device_del unbind hang dead reload unload"
+     unbind hang dead reload unload leaks surprise device_del"
 for t in ${TESTS:-$all}; do
 	case $t in
 	stall:*) stall "${t#*:}" ;;
@@ -199,11 +204,10 @@ for t in ${TESTS:-$all}; do
 	dead) set_hang_ms 2000; stall dead; point "reload revives them" reload ;;
 	reload) point "rmmod and insmod" reload; simple exec ;;
 	unload) point "rmmod with pools" unload_with_pools; simple exec ;;
+	leaks) point "the kernel's log, and leaks" tests/vm/vm-dmesg-check </dev/null ;;
 	*) simple "$t" ;;
 	esac
 done
-slow=1
-point "kernel's log and leaks" true
 echo "# $kernel"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
