@@ -27,7 +27,10 @@ int hsm_router_gateway_register(struct sk_buff *skb, struct genl_info *info);
 int hsm_router_request(struct sk_buff *skb, struct genl_info *info);
 int hsm_router_reply(struct sk_buff *skb, struct genl_info *info);
 
-/* The pool was bound anew, or is going (generation 0): an owner of another generation is none any more. */
+/*
+ * The pool was bound anew, or is going (generation 0): an owner of another
+ * generation is none any more.
+ */
 void hsm_router_drop_pool(struct hsm_pool *pool, u64 generation);
 
 /* 0: none. */
