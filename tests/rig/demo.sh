@@ -86,7 +86,7 @@ step "root outside acme's cgroup can't open its pool"
 show "cat /dev/hsm/acme"
 refused "not permitted" vm_exec cat /dev/hsm/acme
 
-step "Card 0 is pulled out while acme encrypts"
+step "Card 0 is pulled out"
 vm_surprise_remove card0
 PT=$(aws_as instances acme "$ACME" decrypt --ciphertext-blob "$CT" --encryption-context purpose=demo \
 	--query Plaintext --output text | base64 -d)

@@ -14,6 +14,7 @@
 
 #include <openssl/crypto.h>
 
+#include "cursor.h"
 #include "base64.h"
 #include "kms.h"
 #include "log.h"
@@ -194,7 +195,7 @@ static void random_made(struct hsm_cmd *cmd, int err, uint16_t status, uint32_t 
 		n = 100000000000 + n % 900000000000;
 		for (int i = STORE_ACCOUNT_LEN - 1; i >= 0; i--, n /= 10)
 			j->account.id[i] = (char)('0' + n % 10);
-		strcpy(j->cred.account, j->account.id);
+		STR_COPY(j->cred.account, j->account.id);
 	}
 	seal_credential(j);
 }
@@ -225,8 +226,8 @@ static void account_create(struct worker *w, struct admin_call *call, const json
 	if (!j)
 		return;
 	j->with_account = true;
-	strcpy(j->account.name, name);
-	strcpy(j->cred.name, name);
+	STR_COPY(j->account.name, name);
+	STR_COPY(j->cred.name, name);
 	j->account.created_ms = j->cred.created_ms = now_ms();
 	j->cred.kind = STORE_CRED_ACCOUNT;
 	make_credential(j);
@@ -247,14 +248,14 @@ static void account_import(struct worker *w, struct admin_call *call, const json
 	if (!j)
 		return;
 	j->with_account = true;
-	strcpy(j->account.id, id);
-	strcpy(j->account.name, name);
+	STR_COPY(j->account.id, id);
+	STR_COPY(j->account.name, name);
 	j->account.created_ms = j->cred.created_ms = now_ms();
 	j->cred.kind = STORE_CRED_ACCOUNT;
-	strcpy(j->cred.account, id);
-	strcpy(j->cred.name, name);
-	strcpy(j->cred.access_key_id, akid);
-	strcpy(j->secret, secret);
+	STR_COPY(j->cred.account, id);
+	STR_COPY(j->cred.name, name);
+	STR_COPY(j->cred.access_key_id, akid);
+	STR_COPY(j->secret, secret);
 	seal_credential(j);
 }
 
@@ -271,7 +272,7 @@ static void credential_issue(struct worker *w, struct admin_call *call, const js
 	j = job_new(w, call);
 	if (!j)
 		return;
-	strcpy(j->cred.name, name);
+	STR_COPY(j->cred.name, name);
 	j->cred.created_ms = now_ms();
 	j->cred.kind = STORE_CRED_INSTANCE;
 	make_credential(j);
@@ -306,7 +307,7 @@ static void credential_revoke(struct worker *w, struct admin_call *call, const j
 	j = job_new(w, call);
 	if (!j)
 		return;
-	strcpy(j->cred.access_key_id, akid);
+	STR_COPY(j->cred.access_key_id, akid);
 	j->write.changes[0] = (struct store_change){
 		.kind = STORE_CREDENTIAL_DELETE,
 		.access_key_id = j->cred.access_key_id,
@@ -375,9 +376,9 @@ static void instance_add(struct worker *w, struct admin_call *call, const json_t
 	j = job_new(w, call);
 	if (!j)
 		return;
-	strcpy(j->instance.name, name);
-	strcpy(j->instance.account, search.id);
-	strcpy(j->instance.endpoint, endpoint);
+	STR_COPY(j->instance.name, name);
+	STR_COPY(j->instance.account, search.id);
+	STR_COPY(j->instance.endpoint, endpoint);
 	j->instance.created_ms = now_ms();
 	j->write.changes[0] = (struct store_change){ .kind = STORE_INSTANCE_PUT, .instance = &j->instance };
 	j->write.n = 1;

@@ -7,6 +7,7 @@
 
 #include <openssl/crypto.h>
 
+#include "cursor.h"
 #include "auth.h"
 #include "log.h"
 
@@ -96,8 +97,8 @@ static void check_signature(struct auth_check *c, const char *account, const uin
 		return;
 	}
 	c->caller.any_key = c->kind == STORE_CRED_INSTANCE;
-	strcpy(c->caller.account, account);
-	strcpy(c->caller.access_key_id, c->sig.access_key_id);
+	STR_COPY(c->caller.account, account);
+	STR_COPY(c->caller.access_key_id, c->sig.access_key_id);
 	c->done(c, API_OK);
 }
 
@@ -121,10 +122,10 @@ static void secret_opened(struct seal_job *job, int err, size_t len)
 	if (c->generation == a->generation && c->sig.date.len == DATE) {
 		s = slot_of(a, c->cred.access_key_id);
 		a->used += !s->access_key_id[0];
-		strcpy(s->access_key_id, c->cred.access_key_id);
+		STR_COPY(s->access_key_id, c->cred.access_key_id);
 		memcpy(s->date, c->sig.date.p, DATE);
 		s->kind = c->cred.kind;
-		strcpy(s->account, c->cred.account);
+		STR_COPY(s->account, c->cred.account);
 		memcpy(s->key, key, sizeof(key));
 	}
 	check_signature(c, c->cred.account, key);

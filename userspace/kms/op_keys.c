@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cursor.h"
 #include "ops.h"
 #include "uuid.h"
 
@@ -59,7 +60,7 @@ static void key_generated(struct op *op)
 	}
 	k->token_len = (uint16_t)op->card_len;
 	memcpy(k->id, op->key.id, 16);
-	strcpy(k->account, op->caller.account);
+	STR_COPY(k->account, op->caller.account);
 	k->created_ms = now_ms();
 	k->description = op->create_key.description.p;
 	k->description_len = op->create_key.description.len;
@@ -67,7 +68,7 @@ static void key_generated(struct op *op)
 	op->write.n = 1;
 	if (op->env->shared) {
 		memcpy(op->new_dir.id, k->id, 16);
-		strcpy(op->new_dir.account, k->account);
+		STR_COPY(op->new_dir.account, k->account);
 		op->new_dir.instance[0] = '\0';
 		op->new_dir.created_ms = k->created_ms;
 		op->write.changes[1] = (struct store_change){ .kind = STORE_DIR_PUT, .dir = &op->new_dir };
@@ -110,8 +111,8 @@ static void instance_owned(struct op *op)
 	struct store_dir *d = &op->new_dir;
 
 	uuid_make(d->id);
-	strcpy(d->account, op->caller.account);
-	strcpy(d->instance, op->target.instance);
+	STR_COPY(d->account, op->caller.account);
+	STR_COPY(d->instance, op->target.instance);
 	d->created_ms = now_ms();
 	op->write.changes[0] = (struct store_change){ .kind = STORE_DIR_PUT, .dir = d };
 	op->write.n = 1;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cursor.h"
 #include "log.h"
 #include "ops.h"
 #include "uuid.h"
@@ -173,7 +174,7 @@ static void instance_read(struct store_read *r, int err, const void *row)
 		op_fail_store(op, err);
 		return;
 	}
-	strcpy(op->target.endpoint, in->endpoint);
+	STR_COPY(op->target.endpoint, in->endpoint);
 	op->redirected = true;
 	op_end(op);
 }
@@ -191,8 +192,8 @@ static void dir_read(struct store_read *r, int err, const void *row)
 		not_found(op, op->locating);
 		return;
 	}
-	strcpy(op->target.instance, dir->instance);
-	strcpy(op->target.account, dir->account);
+	STR_COPY(op->target.instance, dir->instance);
+	STR_COPY(op->target.account, dir->account);
 	memcpy(op->target.key_id, dir->id, 16);
 	op->read.done = instance_read;
 	store_instance_get(op->env->port, op->target.instance, &op->read);
@@ -272,8 +273,8 @@ static void owner_read(struct store_read *r, int err, const void *row)
 		op_fail(op, API_KEY_STORE_NOT_FOUND, "Your account owns no key store '%s'.", op->target.instance);
 		return;
 	}
-	strcpy(op->target.account, in->account);
-	strcpy(op->target.endpoint, in->endpoint);
+	STR_COPY(op->target.account, in->account);
+	STR_COPY(op->target.endpoint, in->endpoint);
 	op->then(op);
 }
 

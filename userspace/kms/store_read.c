@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cursor.h"
 #include "store_priv.h"
 
 enum reader_stmt {
@@ -173,7 +174,7 @@ void store_credential_get(struct store_port *p, const char *access_key_id, struc
 	sqlite3_bind_text(st, 1, access_key_id, -1, SQLITE_STATIC);
 	err = strlen(access_key_id) > STORE_AKID_MAX ? -ENOENT : one(p, st);
 	if (!err) {
-		strcpy(row.access_key_id, access_key_id);
+		STR_COPY(row.access_key_id, access_key_id);
 		err = credential_row(st, 0, &row);
 		err = first_of(err, blob(st, 4, row.secret, sizeof(row.secret), &row.secret_len));
 	}

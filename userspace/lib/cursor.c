@@ -131,3 +131,11 @@ bool span_ieq(struct span a, const char *b)
 			return false;
 	return true;
 }
+
+void str_copy(char *dst, size_t cap, const char *src)
+{
+	size_t len = strnlen(src, cap - 1);
+
+	memcpy(dst, src, len);
+	dst[len] = '\0';
+}

@@ -50,4 +50,11 @@ struct span {
 bool span_eq(struct span a, const char *b);	/* exact */
 bool span_ieq(struct span a, const char *b);	/* ASCII case folded */
 
+/* Copies a string into an array: never past its end, always with a NUL; what does not fit is cut. */
+void str_copy(char *dst, size_t cap, const char *src);
+#define STR_COPY(array, src) do {							\
+	_Static_assert(!__builtin_types_compatible_p(__typeof__(array), char *), "an array");	\
+	str_copy(array, sizeof(array), src);						\
+} while (0)
+
 #endif
