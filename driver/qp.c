@@ -312,10 +312,13 @@ bool hsm_qp_stuck(struct hsm_qp *qp, unsigned long since)
 	oldest = list_first_entry_or_null(&qp->cmds, struct hsm_cmd, node);
 	/*
 	 * A frozen queue pair takes no answers any more; deleting it will tell.
-	 * One that still answers is slow, not stuck.
+	 * One that still answers others is slow, not stuck, unless nobody waits
+	 * for the oldest command any longer.
 	 */
 	stuck = qp->live && oldest && time_before(oldest->issued, since) &&
-		qp->completed == qp->watched;
+		(qp->completed == qp->watched ||
+		 time_before(oldest->issued,
+			     jiffies - msecs_to_jiffies(HSM_TIMEOUT_MAX_MS)));
 	qp->watched = qp->completed;
 	spin_unlock_irq(&qp->lock);
 	return stuck;
