@@ -127,8 +127,9 @@ static bool stop_and_wait(HsmState *s)
 {
 	int64_t end = qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + TIMEOUT_MS;
 
-	qatomic_set(&s->enable, false);
 	for (;;) {
+		/* Each time: another vCPU may set it while the BQL is not held. */
+		qatomic_set(&s->enable, false);
 		if (own_context(s))
 			qemu_bh_schedule(s->bh);
 		else
@@ -172,6 +173,11 @@ static void ring_call(HsmState *s, void (*fn)(HsmState *s))
 	aio_bh_schedule_oneshot(s->ctx, ring_call_bh, &call);
 	while (!call.done)
 		qemu_cond_timedwait_bql(&s->changed, 100);
+}
+
+static void reconcile_now(HsmState *s)
+{
+	reconcile(s);
 }
 
 /* ---- registers, BQL held ---- */
@@ -307,7 +313,7 @@ static void config_write(PCIDevice *pci, uint32_t addr, uint32_t val, int len)
 	pcie_aer_write_config(pci, addr, val, len);
 	/* The rings stay mapped, so that a cleared bus master enable has to stop them here. */
 	if (!(pci_get_word(pci->config + PCI_COMMAND) & PCI_COMMAND_MASTER) &&
-	    qatomic_read(&s->run_state) != HSM_STOPPED)
+	    (s->enable || qatomic_read(&s->run_state) != HSM_STOPPED))
 		hsm_fatal(s, "bus mastering disabled under running rings");
 }
 
@@ -374,8 +380,10 @@ static void hsm_reset(DeviceState *dev)
 {
 	HsmState *s = HSM(dev);
 
+	s->resets++;
 	if (!stop_and_wait(s))
 		error_report("hsm: the card did not drain in %d ms", TIMEOUT_MS);
+	s->resets--;
 	s->admin_size = 0;
 	s->admin_sq = 0;
 	s->admin_cq = 0;
@@ -527,6 +535,7 @@ static void hsm_realize(PCIDevice *pci, Error **errp)
 	if (init_pci(s, errp) < 0)
 		goto qps;
 
+	s->iommu = pci_device_iommu_address_space(pci) != &address_space_memory;
 	QSIMPLEQ_INIT(&s->delayed);
 	qemu_cond_init(&s->changed);
 	s->run_state = HSM_STOPPED;
@@ -556,9 +565,16 @@ static void hsm_exit(PCIDevice *pci)
 {
 	HsmState *s = HSM(pci);
 
+	/* Register writes that wait for the BQL now come to nothing. */
+	qatomic_set(&s->gone, true);
 	/* Memory that a worker uses can't go: better a late unplug than a wild write. */
 	while (!stop_and_wait(s))
 		error_report("hsm: unplug waits for the card to drain");
+	/* A reset on another vCPU has let go of the BQL, and comes back to this device. */
+	while (s->resets)
+		qemu_cond_timedwait_bql(&s->changed, 10);
+	/* The ring thread may have been on its way to start: it is through after this. */
+	ring_call(s, reconcile_now);
 	hsm_workers_stop(s);
 	/* Runs under the BQL, which is held: not running now. */
 	timer_free(s->delay_timer);

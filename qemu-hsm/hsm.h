@@ -93,6 +93,9 @@ struct HsmState {
 	uint32_t max_qps;
 	uint32_t num_workers;
 
+	bool iommu;			/* behind one; constant once realized */
+	unsigned int resets;		/* that wait, under the BQL */
+
 	MemoryRegion bar, regs, doorbells, msix_bar;
 	AioContext *ctx;
 	QEMUBH *bh;			/* hsm_reconcile() in the ring thread */
@@ -175,6 +178,9 @@ void hsm_workers_push(HsmState *s, HsmCmd *cmd);
  * make the card write another device's registers.  0 or -EFAULT.
  */
 int hsm_dma(HsmState *s, uint64_t addr, void *buf, size_t len, DMADirection dir);
+/* Around accesses that an IOMMU of QEMU's may refuse; the one's result goes to the other. */
+bool hsm_iommu_lock(HsmState *s);
+void hsm_iommu_unlock(bool locked);
 
 /* ---- slot.c ---- */
 

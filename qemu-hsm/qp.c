@@ -12,11 +12,12 @@
 /* Passes over the ring before other descriptors of the ring thread get a turn. */
 #define PASSES 8
 
-static void unmap(HsmState *s, HsmMap *map)
+/* @written: bytes that may have been stored to; what isn't RAM gets just these. */
+static void unmap(HsmState *s, HsmMap *map, dma_addr_t written)
 {
 	if (map->host)
 		dma_memory_unmap(pci_get_address_space(&s->pci), map->host, map->len, map->dir,
-				 map->len);
+				 written);
 	map->host = NULL;
 }
 
@@ -27,20 +28,25 @@ static void unmap(HsmState *s, HsmMap *map)
  */
 static bool map_ram(HsmState *s, HsmMap *map, uint64_t addr, dma_addr_t len, DMADirection dir)
 {
+	bool locked = hsm_iommu_lock(s);
+	bool ram = false;
 	ram_addr_t offset;
 
 	map->len = len;
 	map->dir = dir;
 	map->host = dma_memory_map(pci_get_address_space(&s->pci), addr, &map->len, dir,
 				   MEMTXATTRS_UNSPECIFIED);
-	if (!map->host)
-		return false;
-	WITH_RCU_READ_LOCK_GUARD() {
-		if (map->len == len && qemu_ram_block_from_host(map->host, false, &offset))
-			return true;
+	if (map->host) {
+		WITH_RCU_READ_LOCK_GUARD() {
+			ram = map->len == len &&
+			      qemu_ram_block_from_host(map->host, false, &offset);
+		}
+		/* A bounce buffer holds old memory of ours: nothing of it may be written back. */
+		if (!ram)
+			unmap(s, map, 0);
 	}
-	unmap(s, map);
-	return false;
+	hsm_iommu_unlock(locked);
+	return ram;
 }
 
 static struct hsm_shadow *shadow(HsmQp *qp)
@@ -56,7 +62,18 @@ static uint16_t load_tail(HsmQp *qp)
 
 static void store_sq_event(HsmQp *qp, uint16_t event)
 {
-	qatomic_set(&shadow(qp)->sq_event, cpu_to_le16(event));
+	if (!qatomic_read(&qp->s->gone))
+		qatomic_set(&shadow(qp)->sq_event, cpu_to_le16(event));
+}
+
+/*
+ * While the card polls, no tail may reach the event: a ring's length behind,
+ * since the host reads the event after it has moved the tail, and the card may
+ * have taken that entry by then.
+ */
+static void store_sq_event_polling(HsmQp *qp)
+{
+	store_sq_event(qp, qp->head - 1 - HSM_MAX_RING);
 }
 
 static bool may_take(HsmQp *qp)
@@ -228,23 +245,22 @@ static bool is_inline(HsmQp *qp, const struct hsm_sqe *sqe)
 	       !qatomic_read(&qp->s->delay_ms);
 }
 
-/* Takes what the tail promises.  Returns true if it took anything. */
-static bool take(HsmQp *qp)
+/*
+ * Takes what the tail promises.  Sets *@posted if it completed something, and then
+ * *@first to the index of the first completion unless there was one before.
+ */
+static void take(HsmQp *qp, bool *posted, uint16_t *first)
 {
 	HsmState *s = qp->s;
 	struct hsm_sqe *ring = qp->sq_map.host;
 	uint16_t tail = load_tail(qp);
 	uint16_t n = tail - qp->head;
-	uint16_t first_done = 0;
-	bool posted = false;
 	uint32_t delay_ms;
 	HsmCmd *cmd;
 
-	if (!n)
-		return false;
 	if (n > qp->entries) {
 		hsm_fatal(s, "submission tail beyond the ring");
-		return false;
+		return;
 	}
 	while (n && may_take(qp)) {
 		struct hsm_sqe sqe;
@@ -272,38 +288,43 @@ static bool take(HsmQp *qp)
 		if (status == HSM_ST_OK)
 			status = hsm_fw_exec(s->fw, qp->partition, sqe.opcode, NULL, 0, NULL, &none);
 		qemu_mutex_lock(&qp->lock);
-		if (!posted)
-			first_done = qp->done;
+		if (!*posted)
+			*first = qp->done;
 		post(qp, le16_to_cpu(sqe.cid), status, 0);
-		posted = true;
+		*posted = true;
 		qemu_mutex_unlock(&qp->lock);
 	}
-	if (posted)
-		notify(qp, first_done, qatomic_read(&qp->done));
-	return true;
 }
 
 static void process(HsmQp *qp)
 {
+	uint16_t first = 0, done;
+	bool posted = false;
 	int pass;
 
 	if (!qp->live)
 		return;
 	for (pass = 0; pass < PASSES; pass++) {
 		if (may_take(qp))
-			take(qp);
-		if (qp->polling) {
-			/* Always behind the tail: the host never reaches it. */
-			store_sq_event(qp, qp->head - 1);
-			return;
-		}
-		store_sq_event(qp, qp->head);
+			take(qp, &posted, &first);
+		if (qp->polling)
+			store_sq_event_polling(qp);
+		else
+			store_sq_event(qp, qp->head);
 		/* The event before the tail: the host does the reverse. */
 		smp_mb();
 		if (!may_take(qp) || load_tail(qp) == qp->head)
-			return;
+			break;
 	}
-	event_notifier_set(&qp->kick);
+	if (pass == PASSES)
+		event_notifier_set(&qp->kick);
+	if (!posted)
+		return;
+	qemu_mutex_lock(&qp->lock);
+	done = qp->done;
+	qemu_mutex_unlock(&qp->lock);
+	/* Last: a message may be aimed at our own configuration space, and end the pair. */
+	notify(qp, first, done);
 }
 
 static void kicked(EventNotifier *e)
@@ -331,7 +352,7 @@ static void poll_begin(EventNotifier *e)
 	HsmQp *qp = container_of(e, HsmQp, kick);
 
 	qp->polling = true;
-	store_sq_event(qp, qp->head - 1);
+	store_sq_event_polling(qp);
 }
 
 static void poll_end(EventNotifier *e)
@@ -358,9 +379,9 @@ uint16_t hsm_qp_start(HsmQp *qp, uint16_t entries, uint16_t vector, uint64_t sq,
 		     DMA_DIRECTION_FROM_DEVICE) ||
 	    !map_ram(s, &qp->shadow_map, shadow_addr, sizeof(struct hsm_shadow),
 		     DMA_DIRECTION_FROM_DEVICE)) {
-		unmap(s, &qp->sq_map);
-		unmap(s, &qp->cq_map);
-		unmap(s, &qp->shadow_map);
+		unmap(s, &qp->sq_map, 0);
+		unmap(s, &qp->cq_map, 0);
+		unmap(s, &qp->shadow_map, 0);
 		return HSM_ST_DMA;
 	}
 
@@ -406,9 +427,9 @@ void hsm_qp_release(HsmQp *qp)
 {
 	HsmState *s = qp->s;
 
-	unmap(s, &qp->sq_map);
-	unmap(s, &qp->cq_map);
-	unmap(s, &qp->shadow_map);
+	unmap(s, &qp->sq_map, 0);
+	unmap(s, &qp->cq_map, qp->cq_map.len);
+	unmap(s, &qp->shadow_map, qp->shadow_map.len);
 	g_free(qp->slots);
 	qp->slots = NULL;
 	qp->live = false;

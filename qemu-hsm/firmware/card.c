@@ -162,6 +162,17 @@ static int restore(struct hsm_fw *fw, struct fw_ctx *ctx, const struct fw_image 
 	return 0;
 }
 
+/* Writers first: a queue pair that comes or goes must not wait for a pause of all readers. */
+static void rwlock_init(pthread_rwlock_t *lock)
+{
+	pthread_rwlockattr_t attr;
+
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+}
+
 int hsm_fw_open(const struct hsm_fw_config *cfg, struct hsm_fw **out)
 {
 	struct fw_image *image = NULL;
@@ -176,7 +187,7 @@ int hsm_fw_open(const struct hsm_fw_config *cfg, struct hsm_fw **out)
 	if (!fw)
 		return -ENOMEM;
 	pthread_mutex_init(&fw->admin, NULL);
-	pthread_rwlock_init(&fw->rwlock, NULL);
+	rwlock_init(&fw->rwlock);
 	fw_cache_init(&fw->cache);
 	fw->pool.algs = &fw->algs;
 	fw->nvram = (struct fw_nvram){ .dir = -1, .lock = -1 };
