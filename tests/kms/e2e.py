@@ -218,6 +218,11 @@ def main():
         check(name, got == want, got)
     sock = c.sock
     check("one connection", sock is not None)
+    # a body that takes more memory than a request has: answered all the same, and no slot stays taken
+    hungry = b'{"KeyId":"x","x":[' + b"[]," * 15000 + b"[]]}"
+    t = time.time()
+    got = [raw(gport, "DescribeKey", hungry, acme) for _ in range(3)]
+    check("hungry JSON over the route", got == [(400, "SerializationException")] * 3 and time.time() - t < 5, got)
     got = raw(port, "Encrypt", b" " * 50000, app)
     check("oversize body", got[0] == 413, got)
 

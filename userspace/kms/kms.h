@@ -42,6 +42,7 @@ struct worker {
 	struct httpd *httpd;		/* NULL: no data listener */
 	struct route_server *route;	/* worker 0 */
 	struct adminsock *admin;	/* worker 0 */
+	uint8_t out[ROUTE_MAX_PAYLOAD];	/* worker 0: of the reply that is being encoded */
 
 	struct request *free;		/* for reuse */
 	unsigned int n_free;

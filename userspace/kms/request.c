@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "callmsg.h"
 #include "dialect.h"
 #include "kms.h"
@@ -93,19 +95,42 @@ void requests_free(struct worker *w)
 
 /* ---- answers ---- */
 
+/*
+ * The message is encoded outside of the request's arena: whoever fills that with a hostile body still gets
+ * an answer, and the carrier its slot back.
+ */
+static int send_route(struct worker *w, uint64_t xid, uint32_t from, const struct call_reply *rep)
+{
+	int len = call_reply_encode(rep, w->out, sizeof(w->out)), err;
+
+	if (len < 0)
+		return len;
+	err = w->route ? route_reply(w->route, xid, from, w->out, (size_t)len) : -ESHUTDOWN;
+	OPENSSL_cleanse(w->out, (size_t)len);
+	return err;
+}
+
+static int refuse_route(struct worker *w, uint64_t xid, uint32_t from, enum api_error e, const char *message)
+{
+	char error[256];
+	int n = api_error_body(e, message, error, sizeof(error));
+	struct call_reply rep = {
+		.kind = CALL_ANSWER,
+		.status = api_error_status(e),
+		.body = { error, n < 0 ? 0 : (size_t)n },
+	};
+
+	return send_route(w, xid, from, &rep);
+}
+
 static void reply_route(struct request *r, const struct call_reply *rep)
 {
-	uint8_t *buf = arena_alloc(&r->arena, ROUTE_MAX_PAYLOAD);
-	int len = buf ? call_reply_encode(rep, buf, ROUTE_MAX_PAYLOAD) : -ENOMEM;
+	int err = send_route(r->worker, r->xid, r->from, rep);
 
-	if (len >= 0)
-		arena_trim(&r->arena, buf, (size_t)len);
-	if (len >= 0 && !r->worker->route)
-		len = -ESHUTDOWN;
-	if (len >= 0)
-		len = route_reply(r->worker->route, r->xid, r->from, buf, (size_t)len);
-	if (len < 0)
-		log_warn("request %s: no answer to the gateway: %s", r->id, strerror(-len));
+	if (err == -EMSGSIZE)
+		err = refuse_route(r->worker, r->xid, r->from, API_INTERNAL, "The answer does not fit.");
+	if (err)
+		log_warn("request %s: no answer to the gateway: %s", r->id, strerror(-err));
 }
 
 static void reply(struct request *r, int status, const void *body, size_t len)
@@ -283,23 +308,24 @@ void request_from_route(void *arg, const struct route_request *req)
 	struct request *r = request_get(w);
 	void *copy;
 
-	/* No answer: the carrier's deadline will give one. */
-	if (!r)
+	if (!r) {
+		refuse_route(w, req->xid, req->from, API_UNAVAILABLE, "Out of memory.");
 		return;
+	}
 	r->conn = NULL;
 	r->xid = req->xid;
 	r->from = req->from;
 	r->class = req->class;
+	r->id[0] = '\0';
+	r->kind = NULL;
 	copy = arena_alloc(&r->arena, req->len);
 	if (!copy) {
-		request_put(r);
+		request_end(r, API_UNAVAILABLE, "Out of memory.", NULL, 0);
 		return;
 	}
 	memcpy(copy, req->payload, req->len);
-	r->id[0] = '\0';
 	if (call_request_decode(copy, req->len, &r->call)) {
 		log_warn("a malformed message from process %d, uid %u", (int)req->pid, (unsigned int)req->uid);
-		r->kind = NULL;
 		request_end(r, API_INTERNAL, "The gateway's message is malformed.", NULL, 0);
 		return;
 	}
