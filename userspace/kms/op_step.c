@@ -304,10 +304,13 @@ static void card_done(struct hsm_cmd *cmd, int err, uint16_t status, uint32_t ou
 		op->then(op);
 		return;
 	}
+	/* Before op_fail(): it ends the request, and cmd with it. */
+	if (e != API_INVALID_CIPHERTEXT)
+		log_warn("card command 0x%02x: %s", cmd->opcode, status ? hsm_status_text(status) : strerror(-err));
 	switch (e) {
 	case API_INVALID_CIPHERTEXT:
 		op_fail(op, e, "The ciphertext was altered, or its encryption context is another.");
-		return;
+		break;
 	case API_UNAVAILABLE:
 	case API_DEPENDENCY_TIMEOUT:
 		op_fail(op, e, "No HSM of the pool answered; try again.");
@@ -318,7 +321,6 @@ static void card_done(struct hsm_cmd *cmd, int err, uint16_t status, uint32_t ou
 	default:
 		op_fail(op, e == API_OK ? API_INTERNAL : e, "The HSM refused the command.");
 	}
-	log_warn("card command 0x%02x: %s", cmd->opcode, status ? hsm_status_text(status) : strerror(-err));
 }
 
 void op_card(struct op *op, uint8_t opcode, const void *in, size_t in_len, void *out, size_t out_cap,
