@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "awsops.h"
 #include "callmsg.h"
 #include "route.h"
 #include "usersock.h"
@@ -38,7 +39,9 @@ static void messages(const uint8_t *data, size_t size)
 	if (!call_request_decode(data, size, &req)) {
 		touch(req.http.body);
 		touch(req.peer);
-		(void)http_get(&req.http, "x-amz-target");
+		if (memchr(req.http.path.p, 0, req.http.path.len) || memchr(req.http.path.p, '\n', req.http.path.len))
+			abort();
+		(void)aws_op_find(http_get(&req.http, "x-amz-target"));
 		must_be_same(call_request_encode(&req, again, sizeof(again)), data, size);
 	}
 	if (!call_reply_decode(data, size, &rep)) {

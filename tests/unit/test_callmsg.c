@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "awsops.h"
 #include "callmsg.h"
 #include "route.h"
 
@@ -126,6 +127,52 @@ static void test_request_bad(void **state)
 	assert_int_equal(call_request_decode(buf, (size_t)len, &out), -EBADMSG);
 }
 
+/* NUL, CR and LF are refused wherever HTTP has none; the body may hold anything. */
+static void test_request_control(void **state)
+{
+	static const char bad[] = { '\0', '\r', '\n' };
+	uint8_t buf[4096];
+
+	(void)state;
+	for (unsigned int where = 0; where < 5; where++) {
+		for (unsigned int i = 0; i < sizeof(bad); i++) {
+			char text[] = "TrentService.List_Keys";
+			struct span s = { text, sizeof(text) - 1 };
+			struct call_request in, out;
+			int len;
+
+			fill(&in);
+			switch (where) {
+			case 0: in.http.method = s; break;
+			case 1: in.http.path = s; break;
+			case 2: in.http.query = s; break;
+			case 3: in.http.headers[1].name = s; break;
+			case 4: in.http.headers[2].value = s; break;
+			}
+			len = call_request_encode(&in, buf, sizeof(buf));
+			assert_int_equal(call_request_decode(buf, (size_t)len, &out), 0);
+			text[17] = bad[i];
+			len = call_request_encode(&in, buf, sizeof(buf));
+			assert_int_equal(call_request_decode(buf, (size_t)len, &out), -EBADMSG);
+		}
+	}
+}
+
+static void test_aws_op(void **state)
+{
+	static const char nul[] = "TrentService.Sign\0garbage that is longer than any name of an operation";
+
+	(void)state;
+	assert_non_null(aws_op_find(str("TrentService.CancelKeyDeletion")));
+	assert_non_null(aws_op_find(str("TrentService.GenerateDataKey")));
+	assert_non_null(aws_op_find(str("TrentService.VerifyMac")));
+	assert_null(aws_op_find(str("TrentService.GenerateDataKe")));
+	assert_null(aws_op_find(str("TrentService.Signs")));
+	assert_null(aws_op_find(str("TrentService.zzz")));
+	assert_null(aws_op_find(str("TrentService.")));
+	assert_null(aws_op_find((struct span){ nul, sizeof(nul) - 1 }));
+}
+
 static void test_request_large(void **state)
 {
 	static char body[HTTP_MAX_BODY + 1], value[UINT16_MAX + 1];
@@ -206,6 +253,8 @@ int main(void)
 		cmocka_unit_test(test_request),
 		cmocka_unit_test(test_request_truncated_or_longer),
 		cmocka_unit_test(test_request_bad),
+		cmocka_unit_test(test_request_control),
+		cmocka_unit_test(test_aws_op),
 		cmocka_unit_test(test_request_large),
 		cmocka_unit_test(test_answer),
 		cmocka_unit_test(test_redirect),

@@ -72,9 +72,11 @@ static int compare(const void *key, const void *elem)
 {
 	const struct span *s = key;
 	const char *name = ((const struct aws_op *)elem)->name;
-	int c = strncmp(s->p, name, s->len);
+	size_t len = strlen(name);
+	/* Not strncmp(): the span may hold a NUL. */
+	int c = memcmp(s->p, name, s->len < len ? s->len : len);
 
-	return c ? c : (name[s->len] ? -1 : 0);
+	return c ? c : (s->len > len) - (s->len < len);
 }
 
 const struct aws_op *aws_op_find(struct span target)

@@ -49,6 +49,15 @@ static struct span get_str(struct rcur *r)
 	return get_bytes(r, rcur_u16(r));
 }
 
+/* What a parsed HTTP message never holds (RFC 9110, section 5.5): the sender made it up. */
+static bool is_clean(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!s.p[i] || s.p[i] == '\r' || s.p[i] == '\n')
+			return false;
+	return true;
+}
+
 static int encoded(const struct wcur *w)
 {
 	return w->bad || w->len > INT_MAX ? -EMSGSIZE : (int)w->len;
@@ -90,6 +99,7 @@ int call_request_decode(const void *buf, size_t len, struct call_request *req)
 	struct http_request *http = &req->http;
 	size_t body_len;
 	struct rcur r;
+	bool clean;
 
 	*req = (struct call_request){ 0 };
 	rcur_init(&r, buf, len);
@@ -105,12 +115,14 @@ int call_request_decode(const void *buf, size_t len, struct call_request *req)
 	http->method = get_str(&r);
 	http->path = get_str(&r);
 	http->query = get_str(&r);
+	clean = is_clean(http->method) && is_clean(http->path) && is_clean(http->query);
 	for (unsigned int i = 0; i < http->n_headers; i++) {
 		http->headers[i].name = get_str(&r);
 		http->headers[i].value = get_str(&r);
+		clean = clean && is_clean(http->headers[i].name) && is_clean(http->headers[i].value);
 	}
 	http->body = get_bytes(&r, body_len);
-	if (!rcur_done(&r) || req->request_id.len != CALLMSG_ID_LEN ||
+	if (!rcur_done(&r) || !clean || req->request_id.len != CALLMSG_ID_LEN ||
 	    !is_id_or_empty(req->assigned_key_id) || !http->method.len || !http->path.len)
 		return -EBADMSG;
 	return 0;
