@@ -3,7 +3,7 @@
 # linked in, never run.
 
 CARRIER_FUZZ_SRCS := tests/fuzz/fuzz_callmsg.c \
-	$(addprefix userspace/lib/,callmsg.c cursor.c http.c usersock.c ring.c log.c)
+	$(addprefix userspace/lib/,callmsg.c awsops.c cursor.c http.c usersock.c ring.c log.c)
 
 $(B)/fuzz/fuzz_callmsg: $(CARRIER_FUZZ_SRCS) $(wildcard userspace/lib/*.h)
 	@mkdir -p $(@D)

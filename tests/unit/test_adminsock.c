@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "adminsock.h"
@@ -347,6 +349,50 @@ static void test_close_while_held(void **state)
 	json_decref(in);
 }
 
+/* ---- no descriptors left for a while ---- */
+
+struct famine {
+	struct ring_timer timer;
+	struct rlimit before;
+	clock_t cpu;
+};
+
+static void famine_ends(struct ring_op *op, int res, uint32_t flags, uint64_t extra)
+{
+	struct famine *f = (struct famine *)op;
+
+	(void)res, (void)flags, (void)extra;
+	f->cpu = clock() - f->cpu;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &f->before), 0);
+}
+
+static void test_no_descriptors(void **state)
+{
+	struct famine f = { .timer.op.done = famine_ends };
+	struct rlimit none;
+	struct child c = { .timer.op.done = look };
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &f.before), 0);
+	c.pid = fork();
+	assert_true(c.pid >= 0);
+	if (!c.pid) {
+		alarm(20);
+		_exit(child_echo());
+	}
+	none = f.before;
+	none.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	f.cpu = clock();
+	ring_timer_start(ring, &f.timer, 600);
+	ring_timer_start(ring, &c.timer, 5);
+	assert_int_equal(ring_run(ring), 0);
+	assert_true(WIFEXITED(c.status) && !WEXITSTATUS(c.status));
+	/* Waiting costs next to nothing. */
+	assert_true(f.cpu < CLOCKS_PER_SEC / 4);
+	assert_int_equal(handled, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +406,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_crowd, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_strangers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_descriptors, setup, teardown),
 		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_close_while_held),
 	};

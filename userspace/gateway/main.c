@@ -167,7 +167,7 @@ int main(int argc, char **argv)
 	cfg.route = o.route;
 	cfg.shared = o.shared;
 	cfg.httpd.tls = tls;
-	cfg.httpd.max_conns = MAX_CONNS;
+	cfg.httpd.max_conns = daemon_max_conns(n, MAX_CONNS);
 	cfg.httpd.idle_ms = IDLE_MS;
 	cfg.httpd.request_ms = REQUEST_MS;
 	for (int i = 0; i < n && !err; i++) {

@@ -63,6 +63,7 @@ struct kms {
 	struct sealer sealer;
 	SSL_CTX *tls;
 	int n_workers;
+	unsigned int max_conns;		/* of one worker's listener */
 	struct worker workers[DAEMON_MAX_WORKERS];
 };
 

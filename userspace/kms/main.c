@@ -15,6 +15,8 @@
 #include "kms.h"
 #include "log.h"
 
+#define MAX_CONNS	1024	/* of one worker */
+
 static const char usage[] =
 	"usage: hsm-kms --role dedicated|shared --name NAME --pool /dev/hsm/NAME|soft:DIR --store DIR\n"
 	"               --route genl|usersock:DIR --admin SOCKET --region REGION\n"
@@ -260,6 +262,8 @@ int main(int argc, char **argv)
 		log_err("start: %s", strerror(-err));
 		return 1;
 	}
+	if (kms.cfg.listen)
+		kms.max_conns = daemon_max_conns(kms.n_workers, MAX_CONNS);
 	err = open_all(&kms);
 	if (!err)
 		err = daemon_drop_user(kms.cfg.user);

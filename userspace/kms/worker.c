@@ -7,7 +7,6 @@
 #include "log.h"
 
 #define RING_ENTRIES	256
-#define MAX_CONNS	1024	/* of one worker */
 #define IDLE_MS		60000
 #define REQUEST_MS	15000
 #define STOP_MS		5000	/* for what is in flight */
@@ -20,7 +19,7 @@ static int open_listener(struct kms *kms, struct worker *w)
 {
 	struct httpd_config cfg = {
 		.tls = kms->tls,
-		.max_conns = MAX_CONNS,
+		.max_conns = kms->max_conns,
 		.idle_ms = IDLE_MS,
 		.request_ms = REQUEST_MS,
 	};

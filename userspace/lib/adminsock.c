@@ -19,6 +19,7 @@
 #define MAX_REPLY	(16u << 20)	/* what the client takes */
 #define CLIENT_WAIT_S	60
 #define FIRST_BUF	1024
+#define ACCEPT_RETRY_MS	100
 
 struct admin_call {
 	struct ring_op op;
@@ -39,11 +40,12 @@ struct admin_call {
 
 struct adminsock {
 	struct ring_op accept_op;
+	struct ring_timer retry;	/* after a failed accept */
 	struct ring *ring;
 	admin_fn fn;
 	void *arg;
 	int fd;
-	bool accepting, closed;
+	bool accepting, retrying, closed;
 	unsigned int n_conns;
 	struct admin_call *conns;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -272,6 +274,31 @@ static bool peer_allowed(int fd)
 	return false;
 }
 
+static void free_if_done(struct adminsock *s)
+{
+	if (s->closed && !s->accepting && !s->retrying)
+		free(s);
+}
+
+static void retried(struct ring_op *op, int res, uint32_t flags, uint64_t extra)
+{
+	struct adminsock *s = (struct adminsock *)((char *)op - offsetof(struct adminsock, retry.op));
+
+	(void)res, (void)flags, (void)extra;
+	s->retrying = false;
+	accept_next(s);
+	free_if_done(s);
+}
+
+/* Whatever failed, most likely descriptors or memory, may come back; asking at once would only spin. */
+static void retry_accept(struct adminsock *s, int err)
+{
+	log_warn("administration socket %s: accept: %s", s->path, strerror(-err));
+	s->retry.op.done = retried;
+	s->retrying = true;
+	ring_timer_start(s->ring, &s->retry, ACCEPT_RETRY_MS);
+}
+
 static void accepted(struct ring_op *op, int res, uint32_t flags, uint64_t extra)
 {
 	struct adminsock *s = (struct adminsock *)op;
@@ -282,16 +309,11 @@ static void accepted(struct ring_op *op, int res, uint32_t flags, uint64_t extra
 	if (s->closed) {
 		if (res >= 0)
 			close(res);
-		free(s);
+		free_if_done(s);
 		return;
 	}
 	if (res < 0) {
-		if (res != -ECONNABORTED && res != -EINTR && res != -EAGAIN && res != -EMFILE &&
-		    res != -ENFILE) {
-			log_err("administration socket %s: accept: %s", s->path, strerror(-res));
-			return;
-		}
-		accept_next(s);
+		retry_accept(s, res);
 		return;
 	}
 	c = peer_allowed(res) ? calloc(1, sizeof(*c)) : NULL;
@@ -315,7 +337,7 @@ static void accept_next(struct adminsock *s)
 {
 	struct io_uring_sqe *sqe;
 
-	if (s->accepting || s->closed || s->n_conns >= MAX_CONNS)
+	if (s->accepting || s->retrying || s->closed || s->n_conns >= MAX_CONNS)
 		return;
 	s->accept_op.done = accepted;
 	s->accepting = true;
@@ -404,9 +426,10 @@ void adminsock_close(struct adminsock *s)
 	}
 	if (s->accepting)
 		ring_cancel(s->ring, &s->accept_op);
+	if (s->retrying)
+		ring_cancel(s->ring, &s->retry.op);
 	close(s->fd);
-	if (!s->accepting)
-		free(s);
+	free_if_done(s);
 }
 
 /* ---- the client's side ---- */

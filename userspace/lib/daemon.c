@@ -15,6 +15,8 @@
 
 #include "log.h"
 
+#define FILES_RESERVE	64u	/* for all that is no connection: sockets, rings, the store, the pool */
+
 static int no_dumps(void)
 {
 	const struct rlimit none = { 0, 0 };
@@ -31,11 +33,43 @@ static void stop_signals(sigset_t *set)
 	sigaddset(set, SIGINT);
 }
 
+/* Connections are descriptors; the soft limit is low for the sake of select(), which nothing here uses. */
+static int all_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return -errno;
+	files.rlim_cur = files.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &files) ? -errno : 0;
+}
+
+unsigned int daemon_max_conns(int workers, unsigned int max)
+{
+	struct rlimit files;
+	rlim_t each;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur == RLIM_INFINITY)
+		return max;
+	each = files.rlim_cur > FILES_RESERVE ? (files.rlim_cur - FILES_RESERVE) / (rlim_t)workers : 0;
+	if (each >= max)
+		return max;
+	if (!each)
+		each = 1;
+	log_warn("%llu connections in each of %d workers: more files can't be open at one time (RLIMIT_NOFILE %llu)",
+		 (unsigned long long)each, workers, (unsigned long long)files.rlim_cur);
+	return (unsigned int)each;
+}
+
 int daemon_begin(void)
 {
 	sigset_t set;
+	int err;
 
 	stop_signals(&set);
+	err = all_files();
+	if (err)
+		return err;
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &set, NULL))
 		return -errno;
 	return no_dumps();

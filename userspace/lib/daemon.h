@@ -10,9 +10,16 @@
 
 /*
  * Before any thread: no core dumps and no debugger of the same user, SIGPIPE ignored,
- * SIGTERM and SIGINT blocked (for daemon_wait_stop()).  0 or -errno.
+ * SIGTERM and SIGINT blocked (for daemon_wait_stop()), as many open files as the hard limit allows.
+ * 0 or -errno.
  */
 int daemon_begin(void);
+
+/*
+ * Connections that each of the workers may have: max, or fewer (logged, at least 1) so that all of them
+ * together leave some of the open files of the process to others.
+ */
+unsigned int daemon_max_conns(int workers, unsigned int max);
 
 /* Waits for SIGTERM or SIGINT. */
 void daemon_wait_stop(void);
