@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -97,8 +98,11 @@ static void *json_alloc(size_t len)
 
 static void json_release(void *p)
 {
-	if (!json_arena)
-		free(p);
+	if (json_arena || !p)
+		return;
+	/* Administration's objects hold secrets. */
+	OPENSSL_cleanse(p, malloc_usable_size(p));
+	free(p);
 }
 
 void arena_json_init(void)

@@ -33,7 +33,7 @@ void arena_reset(struct arena *a);
 
 /*
  * The arena from which jansson allocates in this thread; NULL: the C library's
- * heap.  arena_json_init() is called once, before threads.
+ * heap, wiped piece by piece as it is freed.  arena_json_init() is called once, before threads.
  */
 void arena_json_init(void);
 void arena_json_use(struct arena *a);
