@@ -19,6 +19,7 @@
 
 #define RING_ENTRIES	256
 #define ROUTE_WAIT_MS	10000
+#define FLUSH_MS	50	/* for answers that are being sent */
 #define DRAIN_MS	1000
 #define TARGET_PREFIX	"TrentService."
 #define ERROR_BODY	1024
@@ -125,6 +126,11 @@ static void forward(struct gw_request *r, const char *instance, enum hsm_class c
 	};
 	int len;
 
+	/* Stopping. */
+	if (!gw->route) {
+		refuse_route(r, -ECANCELED);
+		return;
+	}
 	uuid_format(r->id, id);
 	len = call_request_encode(&req, gw->msg, sizeof(gw->msg));
 	if (len < 0) {
@@ -202,11 +208,9 @@ static void stop(struct ring_work *work)
 {
 	struct gateway *gw = (struct gateway *)((char *)work - offsetof(struct gateway, stop));
 
-	/* In this order: what waits on the route is answered while its connection is still there. */
+	/* Before the listener: what waits on the route is answered while its connection is still there. */
 	route_client_close(gw->route);
 	gw->route = NULL;
-	httpd_close(gw->httpd);
-	gw->httpd = NULL;
 	ring_stop(gw->ring);
 }
 
@@ -251,6 +255,10 @@ int gateway_run(struct gateway *gw)
 
 	if (err)
 		return err;
+	/* Closing the listener drops what it has not sent yet. */
+	ring_drain(gw->ring, FLUSH_MS);
+	httpd_close(gw->httpd);
+	gw->httpd = NULL;
 	ring_drain(gw->ring, DRAIN_MS);
 	return 0;
 }
