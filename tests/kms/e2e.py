@@ -4,7 +4,7 @@
 
 usage: e2e.py BUILD_DIR
 """
-import base64, datetime, json, os, shutil, signal, socket, subprocess, sys, tempfile, time
+import base64, datetime, json, os, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 import http.client, ssl
 from unittest import mock
 import boto3
@@ -130,7 +130,7 @@ def main():
     check("account-import", out["ok"], out)
     app = admin("acme", op="credential-issue", name="app")
     check("credential-issue", app["ok"], app)
-    check("role's own operations", not admin("shared", op="credential-issue", name="x")["ok"])
+    check("role's own operations", not admin("acme", op="account-create", name="x")["ok"])
     gw, data, init = client(gport, acme), client(port, app), client(gport, initech)
 
     # management through the gateway
@@ -245,14 +245,45 @@ def main():
         refused("revoked", "UnrecognizedClientException", c.generate_random, NumberOfBytes=1)
     listed = admin("acme", op="credential-list")["credentials"]
     check("credential-list", [x["kind"] for x in listed] == ["account"] and "secret" not in json.dumps(listed), listed)
+
+    # an account's credential is replaced, at the shared KMS and at the instance
+    given = lambda c: {k: v for k, v in c.items() if k != "ok"}
+    check("credential of no account", not admin("shared", op="credential-issue", name="nobody")["ok"])
+    new = admin("shared", op="credential-issue", name="acme")
+    check("further credential", new["ok"] and set(new) == set(acme) and new["account"] == acme["account"] and
+          new["access_key_id"] != acme["access_key_id"], set(new))
+    out = admin("acme", op="account-import", **{**given(new), "name": "other"})
+    check("import under another name", not out["ok"], out)
+    out = admin("acme", op="account-import", **given(new))
+    check("import of it", out["ok"], out)
+    check("import of it again", not admin("acme", op="account-import", **given(new))["ok"])
+    for name in ("shared", "acme"):
+        out = admin(name, op="credential-revoke", access_key_id=acme["access_key_id"])
+        check(f"old one revoked at {name}", out["ok"], out)
+    refused("old one", "UnrecognizedClientException", gw.describe_key, KeyId=key)
+    check("new one", client(gport, new).describe_key(KeyId=key)["KeyMetadata"]["Arn"] == arn)
+    out = admin("acme", op="account-import", **given(acme))
+    check("import after revocation", out["ok"], out)
+    check("one account", len(admin("acme", op="account-list")["accounts"]) == 1)
+
     for name in ("acme", "shared"):
         for line in open(f"/proc/{procs[name].pid}/status"):
             if line.startswith("VmRSS"):
                 print(f"# {name}: {line.split()[1]} KiB resident")
+    # what waits at the gateway when it stops is answered
+    procs["shared"].send_signal(signal.SIGSTOP)
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(raw(gport, "ListKeys", b"{}", initech)))
+    waiting.start()
+    time.sleep(0.7)
+    procs["gateway"].send_signal(signal.SIGTERM)
+    waiting.join(10)
+    check("answered at the gateway's end", answers == [(503, "ServiceUnavailableException")], answers)
+    procs["shared"].send_signal(signal.SIGCONT)
     for name in ("gateway", "acme", "shared"):
         procs[name].send_signal(signal.SIGTERM)
         check(f"{name} ends cleanly", procs[name].wait(timeout=15) == 0)
-    secrets = [x["secret_access_key"].encode() for x in (acme, initech, app)]
+    secrets = [x["secret_access_key"].encode() for x in (acme, initech, app, new)]
     for root, _, files in os.walk(top):
         for f in files:
             p = os.path.join(root, f)

@@ -78,6 +78,8 @@ int account_import(const struct ctl *c)
 	json_t *in;
 	size_t len;
 
+	/* No second copy of the secret. */
+	setvbuf(stdin, NULL, _IONBF, 0);
 	len = fread(text, 1, sizeof(text), stdin);
 	if (ferror(stdin))
 		return ctl_fail("cannot read stdin: %s", strerror(errno));
@@ -85,7 +87,8 @@ int account_import(const struct ctl *c)
 	explicit_bzero(text, sizeof(text));
 	if (!json_is_object(in)) {
 		json_decref(in);
-		return ctl_fail("stdin is not the JSON object that 'hsmctl --json account create' printed");
+		return ctl_fail("stdin is not the JSON object that 'hsmctl --json account create', or 'credential issue',"
+				" of the shared KMS printed");
 	}
 	if (json_object_set_new(in, "op", json_string("account-import"))) {
 		json_decref(in);

@@ -2,6 +2,7 @@
 /* hsmctl: from words to a command. */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,11 +27,12 @@ static const char usage[] =
 	"A daemon, over its administration socket:\n"
 	"  --socket S status\n"
 	"  --socket S account create NAME           (shared KMS)\n"
-	"  --socket S account import                (instance; what 'account create' printed, on stdin)\n"
+	"  --socket S account import                (instance; what 'account create', or 'credential\n"
+	"                                            issue' of the shared KMS, printed, on stdin)\n"
 	"  --socket S account list\n"
 	"  --socket S instance add NAME --account ID --endpoint URL   (shared KMS)\n"
 	"  --socket S instance list\n"
-	"  --socket S credential issue NAME         (instance)\n"
+	"  --socket S credential issue NAME         (instance; shared KMS: a further one of account NAME)\n"
 	"  --socket S credential list\n"
 	"  --socket S credential revoke ACCESS_KEY_ID\n"
 	"\n"
@@ -224,6 +226,14 @@ static int check(const struct command *cmd, unsigned int given)
 	return CTL_OK;
 }
 
+/* Answers hold secrets, and the heap keeps what was freed. */
+static void wipe_free(void *p)
+{
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *cmd;
@@ -232,6 +242,7 @@ int main(int argc, char **argv)
 	int words, n, ret;
 
 	log_init("hsmctl", 0);
+	json_set_alloc_funcs(malloc, wipe_free);
 	if (parse(argc, argv, &c, &given))
 		return CTL_USAGE;
 	words = argc - optind;

@@ -121,6 +121,35 @@ static bool is_secret(const char *s)
 	return len == SECRET_LEN;
 }
 
+/* ---- accounts that are known already ---- */
+
+struct account_search {
+	const char *id, *name;		/* NULL: any */
+	bool found;
+	struct store_account account;
+};
+
+static void match_account(void *arg, const void *row)
+{
+	const struct store_account *a = row;
+	struct account_search *s = arg;
+
+	if ((s->id && strcmp(a->id, s->id)) || (s->name && strcmp(a->name, s->name)))
+		return;
+	s->found = true;
+	s->account = *a;
+}
+
+/* false after a refusal. */
+static bool search_account(struct worker *w, struct admin_call *call, struct account_search *s)
+{
+	int err = store_account_each(w->port, match_account, s);
+
+	if (err)
+		admin_refuse(call, "the store failed: %s", strerror(-err));
+	return !err;
+}
+
 /* ---- account-create, account-import, credential-issue: make, seal, store ---- */
 
 static void credential_stored(struct store_write *write, int err)
@@ -129,7 +158,8 @@ static void credential_stored(struct store_write *write, int err)
 	json_t *out;
 
 	if (err == -EEXIST && j->with_account)
-		admin_refuse(j->call, "account '%s' (%s) exists already", j->account.name, j->account.id);
+		admin_refuse(j->call, "account '%s' (%s) exists already, with another id, name or credential",
+			     j->account.name, j->account.id);
 	else if (err == -EEXIST)
 		admin_refuse(j->call, "access key id %s exists already", j->cred.access_key_id);
 	else if (err)
@@ -138,8 +168,8 @@ static void credential_stored(struct store_write *write, int err)
 		goto end;
 	log_info("credential %s of '%s' is stored", j->cred.access_key_id, j->cred.name);
 	out = json_pack("{s:s, s:s}", "name", j->cred.name, "access_key_id", j->cred.access_key_id);
-	if (out && j->with_account)
-		json_object_set_new(out, "account", json_string(j->account.id));
+	if (out && j->cred.account[0])
+		json_object_set_new(out, "account", json_string(j->cred.account));
 	if (out && j->shows_secret)
 		json_object_set_new(out, "secret_access_key", json_string(j->secret));
 	admin_answer(j->call, out);
@@ -237,6 +267,7 @@ static void account_import(struct worker *w, struct admin_call *call, const json
 {
 	const char *id = string(in, "account"), *name = string(in, "name");
 	const char *akid = string(in, "access_key_id"), *secret = string(in, "secret_access_key");
+	struct account_search known = { .id = id, .name = name };
 	struct job *j;
 
 	if (!is_account(id) || !is_name(name, STORE_NAME_MAX) || !is_akid(akid) || !is_secret(secret)) {
@@ -244,10 +275,13 @@ static void account_import(struct worker *w, struct admin_call *call, const json
 			     " account (12 digits), name, access_key_id, secret_access_key (%d characters)", SECRET_LEN);
 		return;
 	}
+	/* A further credential of an account that was imported before comes without its row. */
+	if (!search_account(w, call, &known))
+		return;
 	j = job_new(w, call);
 	if (!j)
 		return;
-	j->with_account = true;
+	j->with_account = !known.found;
 	STR_COPY(j->account.id, id);
 	STR_COPY(j->account.name, name);
 	j->account.created_ms = j->cred.created_ms = now_ms();
@@ -259,9 +293,11 @@ static void account_import(struct worker *w, struct admin_call *call, const json
 	seal_credential(j);
 }
 
+/* Of a dedicated KMS for its private endpoint, of the shared one for an account that it has. */
 static void credential_issue(struct worker *w, struct admin_call *call, const json_t *in)
 {
 	const char *name = string(in, "name");
+	struct account_search search = { .name = name };
 	struct job *j;
 
 	if (!is_name(name, STORE_NAME_MAX)) {
@@ -269,12 +305,21 @@ static void credential_issue(struct worker *w, struct admin_call *call, const js
 			     STORE_NAME_MAX);
 		return;
 	}
+	if (w->kms->cfg.shared) {
+		if (!search_account(w, call, &search))
+			return;
+		if (!search.found) {
+			admin_refuse(call, "there is no account '%s'; account-create makes one", name);
+			return;
+		}
+	}
 	j = job_new(w, call);
 	if (!j)
 		return;
 	STR_COPY(j->cred.name, name);
+	STR_COPY(j->cred.account, search.account.id);
 	j->cred.created_ms = now_ms();
-	j->cred.kind = STORE_CRED_INSTANCE;
+	j->cred.kind = w->kms->cfg.shared ? STORE_CRED_ACCOUNT : STORE_CRED_INSTANCE;
 	make_credential(j);
 }
 
@@ -332,24 +377,11 @@ static void instance_stored(struct store_write *write, int err)
 	job_end(j);
 }
 
-struct account_search {
-	const char *id;
-	bool found;
-};
-
-static void match_account(void *arg, const void *row)
-{
-	struct account_search *s = arg;
-
-	s->found |= !strcmp(((const struct store_account *)row)->id, s->id);
-}
-
 static void instance_add(struct worker *w, struct admin_call *call, const json_t *in)
 {
 	const char *name = string(in, "name"), *endpoint = string(in, "endpoint");
 	struct account_search search = { .id = string(in, "account") };
 	struct job *j;
-	int err;
 
 	if (!is_name(name, STORE_INSTANCE_MAX)) {
 		admin_refuse(call, "name the instance as its pool: at most %d of a-z, 0-9, '_', '-'", STORE_INSTANCE_MAX);
@@ -364,11 +396,8 @@ static void instance_add(struct worker *w, struct admin_call *call, const json_t
 		admin_refuse(call, "endpoint must be the https:// URL of the instance, at most %d characters", STORE_URL_MAX);
 		return;
 	}
-	err = store_account_each(w->port, match_account, &search);
-	if (err) {
-		admin_refuse(call, "the store failed: %s", strerror(-err));
+	if (!search_account(w, call, &search))
 		return;
-	}
 	if (!search.found) {
 		admin_refuse(call, "there is no account '%s'; account-list shows them", search.id);
 		return;
@@ -476,7 +505,7 @@ static const struct admin_op {
 	{ "account-list",	account_list,		true,	true },
 	{ "instance-add",	instance_add,		true,	false },
 	{ "instance-list",	instance_list,		true,	false },
-	{ "credential-issue",	credential_issue,	false,	true },
+	{ "credential-issue",	credential_issue,	true,	true },
 	{ "credential-list",	credential_list,	true,	true },
 	{ "credential-revoke",	credential_revoke,	true,	true },
 };
