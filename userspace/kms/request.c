@@ -305,9 +305,14 @@ void request_from_listener(void *arg, struct httpd_conn *conn, const struct http
 void request_from_route(void *arg, const struct route_request *req)
 {
 	struct worker *w = arg;
-	struct request *r = request_get(w);
+	struct request *r;
 	void *copy;
 
+	if (req->refused) {
+		refuse_route(w, req->xid, req->from, API_ACCESS_DENIED, "This KMS takes no requests from this gateway.");
+		return;
+	}
+	r = request_get(w);
 	if (!r) {
 		refuse_route(w, req->xid, req->from, API_UNAVAILABLE, "Out of memory.");
 		return;

@@ -46,7 +46,11 @@ void *httpd_conn_data(struct httpd_conn *conn);	/* 0-initialised scratch of HTTP
 const char *httpd_peer(const struct httpd_conn *conn);	/* "192.0.2.1:4711" */
 #define HTTPD_CONN_DATA 64
 
-/* TLS 1.2/1.3 server context: AEAD suites only, no compression, no renegotiation, session tickets on. */
+/*
+ * TLS 1.2/1.3 server context: AEAD suites only, no compression, no renegotiation, session tickets on.  The
+ * keys of the tickets live as long as the context, that is the process: whoever learns them can read the sessions
+ * of TLS 1.2 that were given tickets in that time (those of 1.3 make a new key exchange each).
+ */
 int tls_server_ctx(const char *cert_pem, const char *key_pem, SSL_CTX **ctx);
 
 #endif

@@ -2,10 +2,13 @@
 /* From a route's name to its carrier. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "route_priv.h"
+
+#define REFUSED_LOG_MS 10000u
 
 static const char *usersock_dir(const char *spec)
 {
@@ -28,6 +31,23 @@ bool route_name_valid(const char *name)
 bool route_uid_allowed(uid_t uid, uid_t accept_uid)
 {
 	return !uid || uid == geteuid() || (accept_uid != (uid_t)-1 && uid == accept_uid);
+}
+
+void route_log_refused(struct route_server *srv, uid_t uid, pid_t pid)
+{
+	struct timespec ts;
+	uint64_t now;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	if (now < srv->quiet_until) {
+		srv->untold++;
+		return;
+	}
+	log_warn("route: refused a request of uid %u, pid %d (and %u others before); --gateway-uid names whose are taken",
+		 (unsigned int)uid, (int)pid, srv->untold);
+	srv->quiet_until = now + REFUSED_LOG_MS;
+	srv->untold = 0;
 }
 
 int route_serve(const char *spec, const char *name, int pool_fd, uid_t accept_uid, struct ring *ring,

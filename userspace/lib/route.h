@@ -13,6 +13,7 @@
 #ifndef HSM_ROUTE_H
 #define HSM_ROUTE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -31,6 +32,7 @@ struct route_request {
 	uint32_t from;			/* carrier's address of the sender (usersock: its port) */
 	uid_t uid;			/* of the sender, as the kernel says */
 	pid_t pid;
+	bool refused;			/* the sender's uid is not accepted: answer an error; payload is NULL */
 	const void *payload;		/* valid during the callback */
 	size_t len;
 };

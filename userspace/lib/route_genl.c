@@ -218,9 +218,11 @@ static void owner_request(struct genl_server *srv, struct nlattr **a)
 		.len = (size_t)nla_len(a[HSM_A_PAYLOAD]),
 	};
 	if (!route_uid_allowed(req.uid, srv->accept_uid)) {
-		log_warn("route genl: refused a request of uid %u, pid %d; --gateway-uid names whose are taken",
-			 (unsigned int)req.uid, (int)req.pid);
-		return;
+		route_log_refused(&srv->srv, req.uid, req.pid);
+		/* The router has no errors of owners, only answers: its sender gets one in place of a deadline. */
+		req.refused = true;
+		req.payload = NULL;
+		req.len = 0;
 	}
 	srv->fn(srv->arg, &req);
 }

@@ -21,6 +21,8 @@ struct route_client_ops {
 /* First members of each carrier's own. */
 struct route_server {
 	const struct route_server_ops *ops;
+	uint64_t quiet_until;		/* ms, CLOCK_MONOTONIC: route_log_refused() */
+	unsigned int untold;
 };
 
 struct route_client {
@@ -38,6 +40,9 @@ int route_usersock_open(const char *dir, struct ring *ring, struct route_client 
 bool route_name_valid(const char *name);
 /* Root, our own uid, or the configured one. */
 bool route_uid_allowed(uid_t uid, uid_t accept_uid);
+
+/* Logs that a sender's uid was refused; at most one line in 10 s, for anybody may send. */
+void route_log_refused(struct route_server *srv, uid_t uid, pid_t pid);
 
 /* ---- calls under way, of one client ---- */
 

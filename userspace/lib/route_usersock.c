@@ -62,8 +62,7 @@ static void owner_receive(void *arg, const struct usersock_frame *f, uint32_t fr
 	if (f->kind != USERSOCK_REQUEST)
 		return;
 	if (!route_uid_allowed(cred->uid, s->accept_uid)) {
-		log_warn("route: refused a request of uid %u, pid %d; --gateway-uid names whose are taken",
-			 (unsigned int)cred->uid, (int)cred->pid);
+		route_log_refused(&s->srv, cred->uid, cred->pid);
 		send_error(s->u, from, f->xid, -EACCES);
 		return;
 	}
