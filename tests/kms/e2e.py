@@ -226,6 +226,13 @@ def main():
     got = raw(port, "Encrypt", b" " * 50000, app)
     check("oversize body", got[0] == 413, got)
 
+    # a signed CreateKey that somebody kept makes no more keys
+    then = datetime.datetime.utcnow()
+    repeat = lambda: raw(gport, "CreateKey", b'{"CustomKeyStoreId":"acme"}', acme, when=then)
+    got = repeat()
+    time.sleep(2.1)
+    check("CreateKey carried out again", (got, repeat()) == ((200, ""), (400, "ThrottlingException")), got)
+
     # kill -9, restart: everything acknowledged is there
     keys = [gw.create_key(CustomKeyStoreId="acme")["KeyMetadata"]["KeyId"] for _ in range(20)]
     procs["acme"].send_signal(signal.SIGKILL)

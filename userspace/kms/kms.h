@@ -18,6 +18,7 @@
 #include "daemon.h"
 #include "httpd.h"
 #include "ops.h"
+#include "replay.h"
 #include "route.h"
 #include "seal.h"
 
@@ -64,6 +65,7 @@ struct kms {
 	SSL_CTX *tls;
 	int n_workers;
 	unsigned int max_conns;		/* of one worker's listener */
+	struct replay seen;		/* worker 0 */
 	struct worker workers[DAEMON_MAX_WORKERS];
 };
 

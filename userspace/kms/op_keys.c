@@ -15,6 +15,7 @@
 
 #include "cursor.h"
 #include "ops.h"
+#include "replay.h"
 #include "uuid.h"
 
 #define from_member(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
@@ -145,6 +146,11 @@ void op_create_key(struct op *op)
 	}
 	if (!uuid_parse(op->assigned_key_id, op->key.id)) {
 		op_fail(op, API_ACCESS_DENIED, "The gateway assigned no key id.");
+		return;
+	}
+	/* A client that is told to slow down signs again; whoever only carries the request can't. */
+	if (op->env->seen && !replay_accept(op->env->seen, op->signature, ring_now(op->env->ring))) {
+		op_fail(op, API_THROTTLING, "This request made a key already; sign it again to make another.");
 		return;
 	}
 	generate(op);

@@ -42,6 +42,7 @@ struct op_env {
 	struct store *store;
 	struct store_port *port;
 	struct keycache *keys;
+	struct replay *seen;		/* of a dedicated KMS, where the route ends; else NULL */
 };
 
 struct op_caller {
@@ -135,6 +136,7 @@ struct op {
 	bool via_route;			/* came through the gateway */
 	bool dry_run;			/* check everything, compute nothing */
 	bool describe;			/* descriptions of located keys are wanted */
+	const uint8_t *signature;	/* the request's, 32 bytes, verified */
 	struct span assigned_key_id;	/* of CreateKey, by the shared KMS; len 0: none */
 	struct op_key key, key2;
 	union {

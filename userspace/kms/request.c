@@ -246,6 +246,7 @@ static void authenticated(struct auth_check *c, enum api_error e)
 		return;
 	}
 	op->caller = c->caller;
+	op->signature = c->sig.signature;
 	if (check_class(r) < 0 || r->dialect->decode(r->kind, r->http->body, op) < 0) {
 		request_end(r, op->error, op->message, NULL, 0);
 		return;

@@ -93,6 +93,7 @@ int worker_prepare(struct worker *w)
 		.store = kms->store,
 		.port = w->port,
 		.keys = &w->keys,
+		.seen = !kms->cfg.shared && w == &kms->workers[0] ? &kms->seen : NULL,
 	};
 	auth.port = w->port;
 	return auth_open(&auth, &w->auth);
