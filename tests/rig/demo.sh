@@ -13,6 +13,10 @@ say "booting a VM with two HSM cards, making pools, starting the daemons"
 trap '[ ! -f "$RIG/mode" ] || stack_down' EXIT
 stack_up vm
 
+# Binary values go by file: versions 1 and 2 of the client differ in how they read them elsewhere.
+D=$(mktemp -d)
+trap 'rm -rf "$D"; [ ! -f "$RIG/mode" ] || stack_down' EXIT
+
 STEP=0
 step() { STEP=$((STEP + 1)); printf '\n\033[1m%d. %s\033[0m\n' "$STEP" "$*"; }
 show() { printf '   $ %s\n' "$*"; }
@@ -46,13 +50,15 @@ jq .KeyMetadata "$RIG/demo.json" | indent
 KEY=$(jq -r .KeyMetadata.KeyId "$RIG/demo.json")
 
 step "It encrypts at acme's private endpoint, with acme's own credential"
-show "aws --endpoint-url $ACME kms encrypt --key-id $KEY --plaintext ... --encryption-context purpose=demo"
-CT=$(aws_as instances acme "$ACME" encrypt --key-id "$KEY" --plaintext "$(printf 'attack at dawn' | base64)" \
+printf 'attack at dawn' >"$D/plain"
+show "aws --endpoint-url $ACME kms encrypt --key-id $KEY --plaintext fileb://plain --encryption-context purpose=demo"
+CT=$(aws_as instances acme "$ACME" encrypt --key-id "$KEY" --plaintext "fileb://$D/plain" \
 	--encryption-context purpose=demo --query CiphertextBlob --output text)
 echo "$CT" | fold -w 76 | indent
+echo "$CT" | base64 -d >"$D/blob"
 
 step "and decrypts there"
-PT=$(aws_as instances acme "$ACME" decrypt --ciphertext-blob "$CT" --encryption-context purpose=demo \
+PT=$(aws_as instances acme "$ACME" decrypt --ciphertext-blob "fileb://$D/blob" --encryption-context purpose=demo \
 	--query Plaintext --output text | base64 -d)
 echo "   $PT"
 [ "$PT" = "attack at dawn" ] || die "decrypted to something else"
@@ -72,15 +78,17 @@ refused()
 }
 
 step "The gateway refuses key computation for a dedicated key"
-refused AccessDeniedException aws_as accounts acme "$GW" encrypt --key-id "$KEY" --plaintext aGk=
+refused AccessDeniedException aws_as accounts acme "$GW" encrypt --key-id "$KEY" --plaintext "fileb://$D/plain"
 
 step "Another tenant's credential is worth nothing at acme"
-refused UnrecognizedClientException aws_as instances globex "$ACME" encrypt --key-id "$KEY" --plaintext aGk=
+refused UnrecognizedClientException aws_as instances globex "$ACME" encrypt --key-id "$KEY" --plaintext "fileb://$D/plain"
 
 step "Tenant initech owns no instance: the shared KMS serves it through the gateway, crypto included"
 IKEY=$(aws_as accounts initech "$GW" create-key --query KeyMetadata.KeyId --output text)
-ICT=$(aws_as accounts initech "$GW" encrypt --key-id "$IKEY" --plaintext "$(printf hello | base64)" --query CiphertextBlob --output text)
-echo "   decrypted: $(aws_as accounts initech "$GW" decrypt --ciphertext-blob "$ICT" --query Plaintext --output text | base64 -d)"
+printf hello >"$D/hello"
+aws_as accounts initech "$GW" encrypt --key-id "$IKEY" --plaintext "fileb://$D/hello" --query CiphertextBlob --output text |
+	base64 -d >"$D/hello.blob"
+echo "   decrypted: $(aws_as accounts initech "$GW" decrypt --ciphertext-blob "fileb://$D/hello.blob" --query Plaintext --output text | base64 -d)"
 
 step "root outside acme's cgroup can't open its pool"
 show "cat /dev/hsm/acme"
@@ -88,7 +96,7 @@ refused "not permitted" vm_exec cat /dev/hsm/acme
 
 step "Card 0 is pulled out"
 vm_surprise_remove card0
-PT=$(aws_as instances acme "$ACME" decrypt --ciphertext-blob "$CT" --encryption-context purpose=demo \
+PT=$(aws_as instances acme "$ACME" decrypt --ciphertext-blob "fileb://$D/blob" --encryption-context purpose=demo \
 	--query Plaintext --output text | base64 -d)
 echo "   still decrypts, on card 1: $PT"
 [ "$PT" = "attack at dawn" ] || die "decrypted to something else"
