@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <openssl/crypto.h>
 #include <string.h>
 
 #include "replay.h"
@@ -15,7 +16,7 @@ bool replay_accept(struct replay *r, const uint8_t signature[32], uint64_t now)
 	for (unsigned int i = 0; i < REPLAY_WAYS; i++) {
 		struct replay_slot *s = &bucket[i];
 
-		if (s->until > now && !memcmp(s->signature, signature, sizeof(s->signature)))
+		if (s->until > now && !CRYPTO_memcmp(s->signature, signature, sizeof(s->signature)))
 			return now - (s->until - REPLAY_MS) < REPLAY_GRACE_MS;
 		if (s->until < oldest->until)
 			oldest = s;

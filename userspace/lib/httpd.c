@@ -18,6 +18,8 @@
 #define LINGER_MS 1000
 #define MIN_TICK_MS 20
 #define MAX_TICK_MS 500
+#define PORT_WAIT_MS 2000
+#define PORT_TRY_MS 50
 
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct httpd *open_list;
@@ -173,6 +175,14 @@ static int open_socket(struct httpd *h, const struct httpd_config *cfg)
 		ours |= port_of(&o->addr) == port_of(&cfg->addr);
 	if (!ours) {
 		err = bind_new(cfg, false, &fd);
+		/*
+		 * A predecessor that was killed keeps its port until the kernel has torn its ring
+		 * down, which happens after the process is gone.
+		 */
+		for (int i = 0; err == -EADDRINUSE && i < PORT_WAIT_MS / PORT_TRY_MS; i++) {
+			usleep(PORT_TRY_MS * 1000);
+			err = bind_new(cfg, false, &fd);
+		}
 		if (!err)
 			close(fd);
 	}

@@ -31,7 +31,10 @@ struct httpd_config {
  */
 typedef void (*httpd_fn)(void *arg, struct httpd_conn *conn, const struct http_request *req);
 
-/* One listener per worker (SO_REUSEPORT within the process).  -EADDRINUSE, -EACCES, ... */
+/*
+ * One listener per worker (SO_REUSEPORT within the process).  -EADDRINUSE (after trying for 2 s: a
+ * predecessor may be on its way out), -EACCES, ...
+ */
 int httpd_listen(struct ring *ring, const struct httpd_config *cfg, httpd_fn fn, void *arg, struct httpd **h);
 /* Stops accepting, closes every connection; owed replies stay owed.  Memory goes as the ring runs on (ring_drain()). */
 void httpd_close(struct httpd *h);

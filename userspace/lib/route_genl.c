@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "genl.h"
 #include "log.h"
@@ -15,6 +16,8 @@
 #define SEQ_SETUP	1u
 /* The kernel answers at the deadline; only should its answer be lost is it ended here. */
 #define GRACE_MS	2000u
+#define OWNER_WAIT_MS	2000u
+#define OWNER_TRY_MS	100u
 #define ATTR_ROOM	128u	/* of all attributes but the payload */
 
 /* ---- a socket of the family on a ring ---- */
@@ -313,11 +316,21 @@ static const struct route_server_ops owner_ops = {
 	.close = owner_close,
 };
 
+static int owner_register(struct genl_server *srv, int pool_fd)
+{
+	struct nl_msg *msg = genl_msg(&srv->s->g, HSM_CMD_OWNER_REGISTER, 0, SEQ_SETUP, ATTR_ROOM);
+
+	if (!msg || nla_put_s32(msg, HSM_A_POOL_FD, pool_fd)) {
+		nlmsg_free(msg);
+		return -ENOMEM;
+	}
+	return setup(srv->s, msg, owner_stray, "registering as the pool's owner");
+}
+
 int route_genl_serve(const char *name, int pool_fd, uid_t accept_uid, struct ring *ring,
 		     route_request_fn fn, void *arg, struct route_server **out)
 {
 	struct genl_server *srv;
-	struct nl_msg *msg;
 	int err;
 
 	if (pool_fd < 0) {
@@ -338,13 +351,12 @@ int route_genl_serve(const char *name, int pool_fd, uid_t accept_uid, struct rin
 	err = gsock_open(ring, owner_message, owner_failed, srv, &srv->s);
 	if (err)
 		goto fail;
-	msg = genl_msg(&srv->s->g, HSM_CMD_OWNER_REGISTER, 0, SEQ_SETUP, ATTR_ROOM);
-	if (!msg || nla_put_s32(msg, HSM_A_POOL_FD, pool_fd)) {
-		nlmsg_free(msg);
-		err = -ENOMEM;
-		goto fail_sock;
+	err = owner_register(srv, pool_fd);
+	/* A predecessor that was killed owns the pool until the kernel has torn its ring down. */
+	for (unsigned int i = 0; err == -EBUSY && i < OWNER_WAIT_MS / OWNER_TRY_MS; i++) {
+		usleep(OWNER_TRY_MS * 1000);
+		err = owner_register(srv, pool_fd);
 	}
-	err = setup(srv->s, msg, owner_stray, "registering as the pool's owner");
 	if (err)
 		goto fail_sock;
 	if (srv->early) {
