@@ -25,7 +25,7 @@ failed = passed = 0
 def check(name, ok, detail=""):
     global failed, passed
     passed, failed = passed + bool(ok), failed + (not ok)
-    print(("ok - " if ok else "FAILED - ") + name + ("" if ok else " " + str(detail)), flush=True)
+    print(f"{'ok' if ok else 'not ok'} {passed + failed} - {name}" + ("" if ok else f" # {detail}"), flush=True)
 
 
 def start(name, *args):
@@ -312,5 +312,5 @@ finally:
         if p.poll() is None:
             p.kill()
     shutil.rmtree(top, ignore_errors=True)
-print(f"{passed} passed, {failed} failed")
+print(f"1..{passed + failed}")
 sys.exit(1 if failed else 0)

@@ -4,7 +4,7 @@
 # One suite of `./rig test`, TAP on stdout.  Started by tests/rig/test.sh, which
 # has built everything and set HSM_RIG_DIR; also by hand:
 #
-#	tests/rig/suite.sh units | lint | fuzz | module | driver debian|debug | story native|vm
+#	tests/rig/suite.sh units | lint | fuzz | kms | module | driver debian|debug | story native|vm
 set -u
 cd "$(dirname "$(readlink -f "$0")")/../.."
 ROOT=$PWD
@@ -77,6 +77,11 @@ fuzz()
 		check "$name, $seconds s" "$t" -max_total_time="$seconds" -max_len=65536 -timeout=10 -rss_limit_mb=2048 \
 			-print_final_stats=1 -artifact_prefix="build/fuzz/$name-" "build/fuzz/corpus/$name"
 	done
+}
+
+kms()
+{
+	run /usr/bin/python3 tests/kms/e2e.py build
 }
 
 module()

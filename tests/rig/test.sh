@@ -55,6 +55,7 @@ build_vm
 suite units 900 tests/rig/suite.sh units
 suite lint 120 tests/rig/suite.sh lint
 suite fuzz 600 tests/rig/suite.sh fuzz
+suite kms 300 tests/rig/suite.sh kms
 suite story-native 900 tests/rig/suite.sh story native
 suite module 600 tests/rig/suite.sh module
 suite driver 900 tests/rig/suite.sh driver debian
