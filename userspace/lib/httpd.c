@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "predecessor.h"
 
 #define BACKLOG 1024
 #define N_BUFS 32
@@ -18,8 +19,6 @@
 #define LINGER_MS 1000
 #define MIN_TICK_MS 20
 #define MAX_TICK_MS 500
-#define PORT_WAIT_MS 2000
-#define PORT_TRY_MS 50
 
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct httpd *open_list;
@@ -167,6 +166,7 @@ static int bind_new(const struct httpd_config *cfg, bool share, int *out)
 static int open_socket(struct httpd *h, const struct httpd_config *cfg)
 {
 	socklen_t len = sizeof(h->addr);
+	unsigned int waited_ms = 0;
 	bool ours = false;
 	int one = 1, fd, err = 0;
 
@@ -174,15 +174,9 @@ static int open_socket(struct httpd *h, const struct httpd_config *cfg)
 	for (struct httpd *o = open_list; o; o = o->next_open)
 		ours |= port_of(&o->addr) == port_of(&cfg->addr);
 	if (!ours) {
-		err = bind_new(cfg, false, &fd);
-		/*
-		 * A predecessor that was killed keeps its port until the kernel has torn its ring
-		 * down, which happens after the process is gone.
-		 */
-		for (int i = 0; err == -EADDRINUSE && i < PORT_WAIT_MS / PORT_TRY_MS; i++) {
-			usleep(PORT_TRY_MS * 1000);
+		do
 			err = bind_new(cfg, false, &fd);
-		}
+		while (err == -EADDRINUSE && predecessor_wait(&waited_ms));
 		if (!err)
 			close(fd);
 	}

@@ -6,18 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "genl.h"
 #include "log.h"
+#include "predecessor.h"
 #include "route_priv.h"
 
 #define RECV_BUF	65536u
 #define SEQ_SETUP	1u
 /* The kernel answers at the deadline; only should its answer be lost is it ended here. */
 #define GRACE_MS	2000u
-#define OWNER_WAIT_MS	2000u
-#define OWNER_TRY_MS	100u
 #define ATTR_ROOM	128u	/* of all attributes but the payload */
 
 /* ---- a socket of the family on a ring ---- */
@@ -167,16 +165,9 @@ static void gsock_close(struct gsock *s)
 	unpin(s);
 }
 
-/* A request of set-up, waited for. */
-static int setup(struct gsock *s, struct nl_msg *msg, genl_fn stray, const char *what)
+static void setup_failed(const char *what, int err, const char *why)
 {
-	char why[256];
-	int err;
-
-	err = genl_request(&s->g, msg, stray, s->arg, why, sizeof(why));
-	if (err)
-		log_err("route genl: %s: %s%s%s", what, strerror(-err), why[0] ? ": " : "", why);
-	return err;
+	log_err("route genl: %s: %s%s%s", what, strerror(-err), why[0] ? ": " : "", why);
 }
 
 /* ---- the owner ---- */
@@ -316,7 +307,7 @@ static const struct route_server_ops owner_ops = {
 	.close = owner_close,
 };
 
-static int owner_register(struct genl_server *srv, int pool_fd)
+static int owner_register(struct genl_server *srv, int pool_fd, char *why, size_t size)
 {
 	struct nl_msg *msg = genl_msg(&srv->s->g, HSM_CMD_OWNER_REGISTER, 0, SEQ_SETUP, ATTR_ROOM);
 
@@ -324,13 +315,15 @@ static int owner_register(struct genl_server *srv, int pool_fd)
 		nlmsg_free(msg);
 		return -ENOMEM;
 	}
-	return setup(srv->s, msg, owner_stray, "registering as the pool's owner");
+	return genl_request(&srv->s->g, msg, owner_stray, srv, why, size);
 }
 
 int route_genl_serve(const char *name, int pool_fd, uid_t accept_uid, struct ring *ring,
 		     route_request_fn fn, void *arg, struct route_server **out)
 {
 	struct genl_server *srv;
+	unsigned int waited_ms = 0;
+	char why[256] = "";
 	int err;
 
 	if (pool_fd < 0) {
@@ -351,14 +344,13 @@ int route_genl_serve(const char *name, int pool_fd, uid_t accept_uid, struct rin
 	err = gsock_open(ring, owner_message, owner_failed, srv, &srv->s);
 	if (err)
 		goto fail;
-	err = owner_register(srv, pool_fd);
-	/* A predecessor that was killed owns the pool until the kernel has torn its ring down. */
-	for (unsigned int i = 0; err == -EBUSY && i < OWNER_WAIT_MS / OWNER_TRY_MS; i++) {
-		usleep(OWNER_TRY_MS * 1000);
-		err = owner_register(srv, pool_fd);
-	}
-	if (err)
+	do
+		err = owner_register(srv, pool_fd, why, sizeof(why));
+	while (err == -EBUSY && predecessor_wait(&waited_ms));
+	if (err) {
+		setup_failed("registering as the pool's owner", err, why);
 		goto fail_sock;
+	}
 	if (srv->early) {
 		srv->posted = true;
 		ring_post(ring, &srv->work);
@@ -493,6 +485,7 @@ static const struct route_client_ops client_ops = {
 int route_genl_open(struct ring *ring, struct route_client **out)
 {
 	struct genl_client *c;
+	char why[256];
 	int err;
 
 	c = calloc(1, sizeof(*c));
@@ -502,9 +495,11 @@ int route_genl_open(struct ring *ring, struct route_client **out)
 	err = gsock_open(ring, client_message, client_failed, c, &c->s);
 	if (err)
 		goto fail;
-	err = setup(c->s, genl_msg(&c->s->g, HSM_CMD_GATEWAY_REGISTER, 0, SEQ_SETUP, ATTR_ROOM), NULL,
-		    "registering as a gateway (needs CAP_NET_ADMIN)");
-	if (!err)
+	err = genl_request(&c->s->g, genl_msg(&c->s->g, HSM_CMD_GATEWAY_REGISTER, 0, SEQ_SETUP, ATTR_ROOM), NULL,
+			   NULL, why, sizeof(why));
+	if (err)
+		setup_failed("registering as a gateway (needs CAP_NET_ADMIN)", err, why);
+	else
 		err = calls_init(&c->calls, ring, client_idle);
 	if (err)
 		goto fail_sock;
