@@ -117,8 +117,7 @@ def main():
     kms("shared", "shared")
     dedicated = ("acme", "dedicated", "--listen", f"127.0.0.1:{port}", *tls, "--workers", "2")
     kms(*dedicated)
-    start("gateway", "hsm-gateway", "--listen", f"127.0.0.1:{gport}", *tls, "--route", f"usersock:{top}/route",
-          "--region", REGION)
+    start("gateway", "hsm-gateway", "--listen", f"127.0.0.1:{gport}", *tls, "--route", f"usersock:{top}/route")
 
     acme = admin("shared", op="account-create", name="acme")
     initech = admin("shared", op="account-create", name="initech")

@@ -60,7 +60,7 @@ start()
 
 	if [ "$name" = gateway ]; then
 		set -- "$BIN/hsm-gateway" --listen "$ADDR:$PORT_gateway" --cert "$TLS/cert.pem" --key "$TLS/key.pem" \
-			--route "$ROUTE" --shared shared --region "$REGION"
+			--route "$ROUTE" --shared shared
 	else
 		role=dedicated
 		[ "$name" != shared ] || role=shared

@@ -28,7 +28,7 @@ struct worker {
 
 static const char usage[] =
 	"usage: hsm-gateway --listen HOST:PORT --cert PEM --key PEM --route genl|usersock:DIR\n"
-	"                   [--region REGION] [--shared NAME] [--user USER] [--workers N] [--verbose]\n"
+	"                   [--shared NAME] [--user USER] [--workers N] [--verbose]\n"
 	"\n"
 	"Takes AWS KMS requests over HTTPS and forwards each to the KMS that owns its key.\n"
 	"\n"
@@ -36,7 +36,6 @@ static const char usage[] =
 	"  --cert PEM           certificate chain\n"
 	"  --key PEM            its private key\n"
 	"  --route CARRIER      genl (the driver's router) or usersock:DIR\n"
-	"  --region REGION      accepted for symmetry with hsm-kms; a request's region is the KMS's to check\n"
 	"  --shared NAME        instance that keeps the key directory (default: shared)\n"
 	"  --user USER          give up root for this user once everything is open\n"
 	"  --workers N          threads (default: one per CPU, at most 8)\n"
@@ -51,7 +50,6 @@ static int parse(int argc, char **argv, struct options *o)
 		{ "key", required_argument, NULL, 'k' },
 		{ "route", required_argument, NULL, 'r' },
 		{ "shared", required_argument, NULL, 's' },
-		{ "region", required_argument, NULL, 'g' },
 		{ "user", required_argument, NULL, 'u' },
 		{ "workers", required_argument, NULL, 'w' },
 		{ "verbose", no_argument, NULL, 'v' },
@@ -69,7 +67,6 @@ static int parse(int argc, char **argv, struct options *o)
 		case 'k': o->key = optarg; break;
 		case 'r': o->route = optarg; break;
 		case 's': o->shared = optarg; break;
-		case 'g': break;
 		case 'u': o->user = optarg; break;
 		case 'w': o->workers = optarg; break;
 		case 'v': verbose = 1; break;
