@@ -82,7 +82,7 @@ class Stack:
 
     def start_gateway(self, shared="shared"):
         self.spawn("gateway", [BIN / "hsm-gateway", *self.listen("gateway"),
-                               "--route", f"usersock:{self.dir}/route", "--shared", shared, "--region", REGION])
+                               "--route", f"usersock:{self.dir}/route", "--shared", shared])
         self.ends["gateway"] = {"url": f"https://localhost:{self.ports['gateway']}"}
 
     def ctl(self, name, *args, stdin=None):
