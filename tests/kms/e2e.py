@@ -239,6 +239,9 @@ def main():
     t = time.time()
     refused("instance down", "ServiceUnavailableException", gw.describe_key, KeyId=key, status=503)
     check("answered at once", time.time() - t < 1)
+    listed = {k["KeyId"] for k in gw.list_keys()["Keys"]}
+    refused("CreateKey with the instance down", "ServiceUnavailableException", gw.create_key, CustomKeyStoreId="acme", status=503)
+    check("and it left no key behind", {k["KeyId"] for k in gw.list_keys()["Keys"]} == listed)
     kms(*dedicated)
     check("after kill -9", all(gw.describe_key(KeyId=k) for k in keys))
     check("yesterday's ciphertext", data.decrypt(CiphertextBlob=blob, EncryptionContext=ctx)["Plaintext"] == b"hello")

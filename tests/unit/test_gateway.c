@@ -86,14 +86,23 @@ static void report(struct owner *o, const struct route_request *req, const struc
 	});
 }
 
+static bool is_acmes(struct span body)
+{
+	return span_eq(body, "acme") || span_eq(body, "acme-dies") || span_eq(body, "not-made") ||
+	       span_eq(body, "not-recorded") || span_eq(body, "recorder-dies");
+}
+
 static void asked(void *arg, const struct route_request *req)
 {
 	struct owner *o = arg;
-	bool is_shared = !strcmp(o->name, "shared");
+	bool is_shared = !strcmp(o->name, "shared"), recording;
 	struct call_request call;
 
 	if (call_request_decode(req->payload, req->len, &call))
 		_exit(8);
+	recording = call.assigned_key_id.len > 0;
+	if (is_shared && recording && !span_eq(call.assigned_key_id, KEY_ID))
+		_exit(4);
 	if (span_eq(call.http.body, "die"))
 		_exit(0);
 	if (span_eq(call.http.body, "junk"))
@@ -102,12 +111,19 @@ static void asked(void *arg, const struct route_request *req)
 		redirect_to(o, req, "shared");
 	else if (span_eq(call.http.body, "nowhere"))
 		redirect_to(o, req, "globex");
-	else if (span_eq(call.http.body, "twice") || (is_shared && span_eq(call.http.body, "acme")) ||
-		 (is_shared && span_eq(call.http.body, "acme-dies")))
+	else if (is_shared && recording && span_eq(call.http.body, "not-made"))
+		_exit(5);
+	else if (is_shared && recording && span_eq(call.http.body, "not-recorded"))
+		send_reply(o, req, &(struct call_reply){
+			.kind = CALL_ANSWER, .status = 400, .body = str("{\"__type\":\"Full\"}"),
+		});
+	else if (is_shared && recording && span_eq(call.http.body, "recorder-dies"))
+		_exit(0);
+	else if (span_eq(call.http.body, "twice") || (is_shared && is_acmes(call.http.body)))
 		redirect_to(o, req, "acme");
 	else if (span_eq(call.http.body, "acme-dies"))
 		_exit(0);
-	else if (span_eq(call.http.body, "refuse"))
+	else if (span_eq(call.http.body, "refuse") || span_eq(call.http.body, "not-made"))
 		send_reply(o, req, &(struct call_reply){
 			.kind = CALL_ANSWER, .status = 418, .body = str("{\"__type\":\"X\"}"),
 		});
@@ -315,8 +331,20 @@ static void test_redirect(void **state)
 	(void)state;
 	assert_int_equal(ask("DescribeKey", "acme"), 200);
 	expect("{\"by\":\"acme\",\"class\":1,\"assigned\":\"\",\"sig\":\"AWS4 probe\",\"n\":4,");
+}
+
+/* The client hears of a key when the instance has made it and then the shared KMS has recorded it. */
+static void test_create(void **state)
+{
+	(void)state;
 	assert_int_equal(ask("CreateKey", "acme"), 200);
 	expect("\"by\":\"acme\",\"class\":1,\"assigned\":\"" KEY_ID "\"");
+	/* Nothing is recorded of a key that was not made; the shared KMS of this test would die. */
+	assert_int_equal(ask("CreateKey", "not-made"), 418);
+	assert_int_equal(ask("CreateKey", "not-recorded"), 400);
+	assert_string_equal(answer, "{\"__type\":\"Full\"}");
+	assert_int_equal(ask("CreateKey", "recorder-dies"), 503);
+	expect("The shared KMS stopped while it served");
 }
 
 static void test_policy(void **state)
@@ -400,6 +428,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_own_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shared, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_redirect, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_create, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_policy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_owners, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_owners_die, setup, teardown),

@@ -11,7 +11,7 @@
 /* The operation that X-Amz-Target names.  A name that AWS does not know is of class manage, for a KMS to refuse. */
 const struct aws_op *policy_op(struct span target);
 
-/* Whether the operation takes the key id that the directory assigned. */
+/* Whether the operation takes a key id that the shared KMS assigns, and its key is recorded there. */
 bool policy_creates_key(const struct aws_op *op);
 
 /* The class under which the shared KMS is asked: finding out who owns a key is management. */

@@ -2,6 +2,7 @@
 /*
  * The way of a request: to the shared KMS, which answers it or names the
  * instance that owns its key; and then, if its class may pass, to that instance.
+ * A key that the instance made is recorded at the shared KMS before the client hears of it.
  * The gateway reads the operation's name and nothing else of the request.
  */
 #include "serve.h"
@@ -33,30 +34,50 @@ struct gateway {
 	uint8_t msg[ROUTE_MAX_PAYLOAD];	/* of the message that is being encoded */
 };
 
+enum gw_stage {
+	AT_DIRECTORY,	/* the shared KMS: to be answered or redirected */
+	AT_INSTANCE,	/* the dedicated instance that the redirect named */
+	AT_RECORD,	/* the shared KMS again, with a key that the instance has made */
+};
+
+/* CreateKey on an instance: the id that was assigned, and then the instance's answer. */
+struct creation {
+	char key_id[CALLMSG_ID_LEN];
+	int status;
+	size_t len;
+	void *body;
+};
+
 /* A request under way, in its connection's scratch: a connection has one at a time. */
 struct gw_request {
 	struct gateway *gw;
 	struct httpd_conn *conn;
 	const struct http_request *http;
 	const struct aws_op *op;
-	uint64_t began;		/* ms */
+	struct creation *creation;	/* or NULL */
+	uint64_t began;			/* ms */
 	uint8_t id[16];
-	bool redirected;	/* now at a dedicated instance */
+	enum gw_stage stage;
 };
 
 _Static_assert(sizeof(struct gw_request) <= HTTPD_CONN_DATA, "a request fits the connection's scratch");
 
 /* ---- answers ---- */
 
+/* The one end of a request. */
 static void answer(struct gw_request *r, int status, const void *body, size_t len)
 {
+	struct creation *creation = r->creation;
 	char id[UUID_TEXT + 1];
 
 	uuid_format(r->id, id);
 	log_debug("%s %s %s%s %d %llums", id, httpd_peer(r->conn), r->op ? r->op->name : "-",
-		  r->redirected ? " forwarded" : "", status,
+		  r->stage == AT_DIRECTORY ? "" : " forwarded", status,
 		  (unsigned long long)(ring_now(r->gw->ring) - r->began));
 	httpd_reply(r->conn, status, id, body, len);
+	if (creation)
+		free(creation->body);
+	free(creation);
 }
 
 static void refuse(struct gw_request *r, enum api_error e, const char *message)
@@ -72,7 +93,7 @@ static void refuse(struct gw_request *r, enum api_error e, const char *message)
 
 static void refuse_route(struct gw_request *r, int err)
 {
-	const char *who = r->redirected ? "The instance that owns the key" : "The shared KMS";
+	const char *who = r->stage == AT_INSTANCE ? "The instance that owns the key" : "The shared KMS";
 	const char *what;
 	char text[256];
 
@@ -143,9 +164,11 @@ static void forward(struct gw_request *r, const char *instance, enum hsm_class c
 
 static void redirect(struct gw_request *r, const struct call_reply *rep)
 {
+	struct span assigned = { NULL, 0 };
 	char name[ROUTE_NAME_LEN], text[512];
 
-	if (r->redirected || rep->instance.len >= sizeof(name) || span_eq(rep->instance, r->gw->cfg->shared)) {
+	if (r->stage != AT_DIRECTORY || rep->instance.len >= sizeof(name) ||
+	    span_eq(rep->instance, r->gw->cfg->shared)) {
 		log_err("route: a redirect to '%.*s' that leads nowhere", (int)rep->instance.len, rep->instance.p);
 		refuse(r, API_INTERNAL, "The key directory gave a wrong answer.");
 		return;
@@ -155,10 +178,36 @@ static void redirect(struct gw_request *r, const struct call_reply *rep)
 		refuse(r, API_ACCESS_DENIED, text);
 		return;
 	}
+	if (policy_creates_key(r->op)) {
+		r->creation = calloc(1, sizeof(*r->creation));
+		if (!r->creation) {
+			refuse(r, API_UNAVAILABLE, "Out of memory.");
+			return;
+		}
+		memcpy(r->creation->key_id, rep->key_id.p, sizeof(r->creation->key_id));
+		assigned = (struct span){ r->creation->key_id, sizeof(r->creation->key_id) };
+	}
 	memcpy(name, rep->instance.p, rep->instance.len);
 	name[rep->instance.len] = '\0';
-	r->redirected = true;
-	forward(r, name, HSM_CLASS_MANAGE, policy_creates_key(r->op) ? rep->key_id : (struct span){ NULL, 0 });
+	r->stage = AT_INSTANCE;
+	forward(r, name, HSM_CLASS_MANAGE, assigned);
+}
+
+/* The instance has made the key: its answer waits until the directory has it. */
+static void record(struct gw_request *r, const struct call_reply *rep)
+{
+	struct creation *c = r->creation;
+
+	c->body = malloc(rep->body.len + 1);
+	if (!c->body) {
+		refuse(r, API_UNAVAILABLE, "Out of memory.");
+		return;
+	}
+	memcpy(c->body, rep->body.p, rep->body.len);
+	c->len = rep->body.len;
+	c->status = rep->status;
+	r->stage = AT_RECORD;
+	forward(r, r->gw->cfg->shared, HSM_CLASS_MANAGE, (struct span){ c->key_id, sizeof(c->key_id) });
 }
 
 static void replied(void *arg, int err, const void *payload, size_t len)
@@ -170,8 +219,12 @@ static void replied(void *arg, int err, const void *payload, size_t len)
 		err = call_reply_decode(payload, len, &rep);
 	if (err)
 		refuse_route(r, err);
+	else if (r->stage == AT_RECORD && rep.kind == CALL_REDIRECT)
+		answer(r, r->creation->status, r->creation->body, r->creation->len);
 	else if (rep.kind == CALL_REDIRECT)
 		redirect(r, &rep);
+	else if (r->stage == AT_INSTANCE && r->creation && rep.status == 200)
+		record(r, &rep);
 	else
 		answer(r, rep.status, rep.body.p, rep.body.len);
 }

@@ -2,11 +2,10 @@
 /*
  * CreateKey, DescribeKey, ListKeys.
  *
- * A key of an instance is made in two places: the shared KMS commits a directory
- * row under a fresh id, then the instance makes the key under exactly that id.
- * If the second step fails the row stays and names no key: it is listed, and using
- * it answers NotFoundException from the instance.  The other order could leave a key
- * that nobody can find.
+ * A key of an instance is made in three steps, all carried by the gateway with the client's own request:
+ * the shared KMS chooses an id (and writes nothing), the instance makes the key under exactly that id, and the
+ * shared KMS records it in its directory.  The client is answered after the third.  Whatever fails before it leaves
+ * the directory as it was; a failure of the third leaves a key that only the instance lists and that nobody was told of.
  */
 #include <endian.h>
 #include <errno.h>
@@ -14,6 +13,7 @@
 #include <time.h>
 
 #include "cursor.h"
+#include "log.h"
 #include "ops.h"
 #include "replay.h"
 #include "uuid.h"
@@ -94,32 +94,45 @@ static void generate(struct op *op)
 		key_generated);
 }
 
-static void directory_stored(struct store_write *w, int err)
+static void key_recorded(struct store_write *w, int err)
 {
 	struct op *op = from_member(w, struct op, write);
 
 	if (err) {
-		op_fail_store(op, err);
+		log_err("store: %s", strerror(-err));
+		op_fail(op, err == -ENOSPC ? API_LIMIT_EXCEEDED : API_INTERNAL,
+			"The key directory could not record the new key%s; only key store %s lists it.",
+			err == -ENOSPC ? ", its disk is full" : "", op->target.instance);
 		return;
 	}
-	memcpy(op->target.key_id, op->new_dir.id, 16);
 	op->redirected = true;
 	op_end(op);
 }
 
-static void instance_owned(struct op *op)
+static void record_key(struct op *op)
 {
 	struct store_dir *d = &op->new_dir;
 
-	uuid_make(d->id);
+	if (!uuid_parse(op->assigned_key_id, op->target.key_id)) {
+		op_fail(op, API_INTERNAL, "The gateway's message is malformed.");
+		return;
+	}
+	memcpy(d->id, op->target.key_id, 16);
 	STR_COPY(d->account, op->caller.account);
 	STR_COPY(d->instance, op->target.instance);
 	d->created_ms = now_ms();
 	op->write.changes[0] = (struct store_change){ .kind = STORE_DIR_PUT, .dir = d };
 	op->write.n = 1;
 	op->write.ring = op->env->ring;
-	op->write.done = directory_stored;
+	op->write.done = key_recorded;
 	store_submit(op->env->store, &op->write);
+}
+
+static void assign_id(struct op *op)
+{
+	uuid_make(op->target.key_id);
+	op->redirected = true;
+	op_end(op);
 }
 
 void op_create_key(struct op *op)
@@ -127,7 +140,7 @@ void op_create_key(struct op *op)
 	struct span instance = op->create_key.instance;
 
 	if (op->env->shared && instance.len) {
-		op_redirect_instance(op, instance, instance_owned);
+		op_redirect_instance(op, instance, op->assigned_key_id.len ? record_key : assign_id);
 		return;
 	}
 	if (op->env->shared) {

@@ -137,7 +137,7 @@ struct op {
 	bool dry_run;			/* check everything, compute nothing */
 	bool describe;			/* descriptions of located keys are wanted */
 	const uint8_t *signature;	/* the request's, 32 bytes, verified */
-	struct span assigned_key_id;	/* of CreateKey, by the shared KMS; len 0: none */
+	struct span assigned_key_id;	/* of CreateKey on an instance, by the shared KMS; len 0: none yet */
 	struct op_key key, key2;
 	union {
 		struct op_create_key create_key;

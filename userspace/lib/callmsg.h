@@ -13,7 +13,10 @@
 #define CALLMSG_ID_LEN 36	/* UUID text */
 
 struct call_request {
-	/* Set by the gateway for CreateKey on a dedicated instance, from the shared KMS's redirect; else len 0. */
+	/*
+	 * CreateKey on a dedicated instance: set by the gateway, from the shared KMS's redirect.  To the instance: the
+	 * id that the key shall have.  Back to the shared KMS: the id of the key that was made, to be recorded.  Else len 0.
+	 */
 	struct span assigned_key_id;
 	struct span request_id;		/* UUID text, made by the gateway, for logs of both */
 	struct span peer;		/* client's address as the gateway saw it; for the audit */
@@ -33,7 +36,7 @@ struct call_reply {
 	/* CALL_REDIRECT: metadata of the key, for the gateway's policy */
 	struct span instance;		/* pool name */
 	struct span account;
-	struct span key_id;		/* existing, or assigned to the key that is to be made */
+	struct span key_id;		/* existing, or assigned to a key that is to be made, or just recorded */
 	struct span endpoint;		/* private endpoint's URL, for refusals */
 };
 

@@ -47,7 +47,7 @@ unsigned int httpd_port(const struct httpd *h);	/* bound port, for addr port 0 *
 void httpd_reply(struct httpd_conn *conn, int status, const char *request_id, const void *body, size_t len);
 void *httpd_conn_data(struct httpd_conn *conn);	/* 0-initialised scratch of HTTPD_CONN_DATA bytes, per connection */
 const char *httpd_peer(const struct httpd_conn *conn);	/* "192.0.2.1:4711" */
-#define HTTPD_CONN_DATA 64
+#define HTTPD_CONN_DATA 80
 
 /*
  * TLS 1.2/1.3 server context: AEAD suites only, no compression, no renegotiation, session tickets on.  The
