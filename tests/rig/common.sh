@@ -31,7 +31,7 @@ pkg_names()
 
 	for p in "$@"; do
 		if [ "$p" = libclang-rt-dev ]; then
-			v=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n1)
+			v=$(apt-cache depends clang 2>/dev/null | sed -n '/.*Depends: clang-\([0-9]*\)$/{s//\1/p;q}') || true
 			p=libclang-rt-${v:-14}-dev
 		fi
 		echo "$p"
@@ -45,7 +45,7 @@ need_packages()
 	# shellcheck disable=SC2046
 	names=$(pkg_names "$@")
 	for p in $names; do
-		dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q '^install ok installed' || missing="$missing $p"
+		[ "$(dpkg-query -W -f '${Status}' "$p" 2>/dev/null)" = "install ok installed" ] || missing="$missing $p"
 	done
 	[ -n "$missing" ] || return 0
 	say "installing Debian packages:$missing"

@@ -4,12 +4,7 @@
 
 . tests/rig/vm.sh
 
-free_port()
-{
-	local p=$1
-	while ss -Hltn "sport = :$p" | grep -q . || grep -qs "=$p\$" "$RIG/ports"; do p=$((p + 1)); done
-	echo "$p"
-}
+taken() { [ -n "$(ss -Hltn "sport = :$1")" ]; }
 
 # Ports stay what they were at the first `up`: the shared KMS's directory names them.
 choose_ports()
@@ -19,7 +14,7 @@ choose_ports()
 		: >"$RIG/$MODE/ports.new"
 		[ "$MODE" = vm ] || p=19443
 		for n in gateway acme globex; do
-			p=$(free_port $p)
+			while taken $p; do p=$((p + 1)); done
 			echo "PORT_$n=$p" >>"$RIG/$MODE/ports.new"
 			p=$((p + 1))
 		done
@@ -27,8 +22,7 @@ choose_ports()
 	fi
 	. "$RIG/$MODE/ports"
 	for n in $PORT_gateway $PORT_acme $PORT_globex; do
-		! ss -Hltn "sport = :$n" | grep -q . ||
-			die "port $n is taken by another program; stop it, or: ./rig reset (forgets all keys)"
+		! taken "$n" || die "port $n is taken by another program; stop it, or: ./rig reset (forgets all keys)"
 	done
 }
 

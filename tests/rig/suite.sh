@@ -4,7 +4,7 @@
 # One suite of `./rig test`, TAP on stdout.  Started by tests/rig/test.sh, which
 # has built everything and set HSM_RIG_DIR; also by hand:
 #
-#	tests/rig/suite.sh units | lint | fuzz | kms | module | driver debian|debug | story native|vm
+#	tests/rig/suite.sh units | lint | fuzz | kms | module | demo | driver debian|debug | story native|vm
 set -u
 cd "$(dirname "$(readlink -f "$0")")/../.."
 ROOT=$PWD
@@ -91,6 +91,12 @@ module()
 	check "hsm.ko builds for Debian's 6.1 with W=1 and no warning" make module KDIR="$hdr"
 	hdr=$(tests/driver/headers-6.12.sh) || { check "headers of Debian's 6.12 backport" false; return; }
 	check "hsm.ko builds for Debian's 6.12 backport with W=1 and no warning" make module KDIR="$hdr"
+}
+
+demo()
+{
+	./rig reset
+	check "rig demo" ./rig demo
 }
 
 driver()

@@ -44,7 +44,7 @@ suite()
 	printf '%-16s %4d passed %3d failed %3d skipped  %4d s\n' "$name" "$p" "$f" "$s" $(($(date +%s) - t0))
 	grep -E "$SKIPPED_TEST|$SKIPPED_FILE" "$log" | sed 's/^/    skipped: /' || true
 	if [ "$f" != 0 ]; then
-		grep -E '^[[:space:]]*not ok' "$log" | head -n 30 | sed 's/^/    /'
+		grep -m 30 -E '^[[:space:]]*not ok' "$log" | sed 's/^/    /'
 		echo "    the last lines of build/test/$name.log:"
 		tail -n 25 "$log" | sed 's/^/    | /'
 	fi
@@ -61,6 +61,7 @@ suite fuzz 600 tests/rig/suite.sh fuzz
 suite kms 300 tests/rig/suite.sh kms
 suite story-native 900 tests/rig/suite.sh story native
 suite module 600 tests/rig/suite.sh module
+suite demo 300 tests/rig/suite.sh demo
 suite driver 900 tests/rig/suite.sh driver debian
 suite driver-debug 1500 tests/rig/suite.sh driver debug
 suite story-vm 900 tests/rig/suite.sh story vm
