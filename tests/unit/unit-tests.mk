@@ -9,6 +9,8 @@ $(B)/tests/unit/%: $(B)/obj/tests/unit/%.o $(LIBHSM) $(FW_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(UNIT_LIBS) $(FW_LIBS)
 
+$(B)/tests/unit/test_httpd $(B)/tests/unit/test_httpd_limits: $(call obj,tests/unit/httpd_fixture.c)
+
 check-unit: $(UNIT_TESTS)
 	@failed=; for t in $^; do echo "== $$t"; $$t || failed=1; done; test -z "$$failed"
 

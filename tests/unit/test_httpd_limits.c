@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The server's timers, and its limit of connections. */
+#include "httpd_fixture.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- timers ---- */
+
+static long long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+static int set_up_hasty(void **state)
+{
+	(void)state;
+	server_open(300, 200, 100);
+	server_run();
+	return 0;
+}
+
+static void idle_is_closed(void **state)
+{
+	long long start;
+
+	(void)state;
+	client_open(&cl, 0);
+	put(&cl, GET("/count"));
+	expect(&cl, 200, "1", false);
+	start = now_ms();
+	assert_false(fill(&cl));
+	assert_in_range(now_ms() - start, 290, 2000);
+	client_close(&cl);
+}
+
+static void busy_is_not_closed(void **state)
+{
+	char body[16];
+
+	(void)state;
+	client_open(&cl, 0);
+	for (int i = 1; i <= 10; i++) {
+		put(&cl, GET("/count"));
+		snprintf(body, sizeof(body), "%d", i);
+		expect(&cl, 200, body, false);
+		usleep(100000);
+	}
+	/* The handler may take its time. */
+	put(&cl, GET("/hold"));
+	wait_for(&srv.n_held, 1);
+	usleep(600000);
+	answer_held();
+	expect(&cl, 200, "held", false);
+	client_close(&cl);
+}
+
+/* A byte now and then does not keep a request alive. */
+static void slow_request_is_closed(void **state)
+{
+	long long start = now_ms();
+	ssize_t n = 1;
+	char c;
+
+	(void)state;
+	client_open(&cl, 0);
+	put(&cl, "GET / HTTP/1.1\r\nX: ");
+	while (n > 0 && now_ms() - start < 5000) {
+		usleep(30000);
+		if (SSL_write(cl.ssl, "x", 1) != 1)
+			break;
+		n = recv(cl.fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+		if (n < 0 && errno == EAGAIN)
+			n = 1;
+	}
+	assert_in_range(now_ms() - start, 190, 2000);
+	client_close(&cl);
+}
+
+static void handshake_is_closed(void **state)
+{
+	int fd = connect_raw();
+	long long start = now_ms();
+	char c;
+
+	(void)state;
+	assert_int_equal(recv(fd, &c, 1, 0), 0);
+	assert_in_range(now_ms() - start, 150, 2000);
+	close(fd);
+}
+
+static void stuck_reader_is_closed(void **state)
+{
+	long long start;
+	char buf[4096];
+
+	(void)state;
+	client_open(&cl, 0);
+	for (int i = 0; i < 40; i++)
+		put(&cl, GET("/big"));
+	usleep(1000000);
+	start = now_ms();
+	while (recv(cl.fd, buf, sizeof(buf), 0) > 0)
+		;
+	assert_in_range(now_ms() - start, 0, 2000);
+	assert_in_range(srv.n_requests, 1, 39);
+	client_close(&cl);
+}
+
+/* ---- number of connections ---- */
+
+static int set_up_narrow(void **state)
+{
+	(void)state;
+	server_open(10000, 10000, 2);
+	server_run();
+	return 0;
+}
+
+static void more_wait_in_the_backlog(void **state)
+{
+	static struct client c[2];
+	int fds[6];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		client_open(&c[i], 0);
+		put(&c[i], GET("/count"));
+		expect(&c[i], 200, "1", false);
+	}
+	for (int i = 0; i < 6; i++)
+		fds[i] = connect_raw();
+	for (int i = 0; i < 2; i++) {
+		put(&c[i], GET("/count"));
+		expect(&c[i], 200, "2", false);
+		client_close(&c[i]);
+	}
+	for (int i = 0; i < 6; i++)
+		close(fds[i]);
+	client_open(&cl, 0);
+	put(&cl, GET("/count"));
+	expect(&cl, 200, "1", false);
+	client_close(&cl);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		WITH(idle_is_closed, set_up_hasty),
+		WITH(busy_is_not_closed, set_up_hasty),
+		WITH(slow_request_is_closed, set_up_hasty),
+		WITH(handshake_is_closed, set_up_hasty),
+		WITH(stuck_reader_is_closed, set_up_hasty),
+		WITH(more_wait_in_the_backlog, set_up_narrow),
+	};
+
+	fixture_begin(argc > 1 ? argv[1] : NULL);
+	return cmocka_run_group_tests(tests, make_certificate, remove_certificate);
+}
