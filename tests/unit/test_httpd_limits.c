@@ -84,6 +84,26 @@ static void slow_request_is_closed(void **state)
 	client_close(&cl);
 }
 
+/* Nor does what TLS itself makes the server send: each of these updates is answered by one. */
+static void request_with_key_updates_is_closed(void **state)
+{
+	long long start = now_ms();
+	char buf[4096];
+	ssize_t n;
+
+	(void)state;
+	client_open(&cl, TLS1_3_VERSION);
+	put(&cl, "GET / HT");
+	do {
+		usleep(30000);
+		if (SSL_key_update(cl.ssl, SSL_KEY_UPDATE_REQUESTED) != 1 || SSL_do_handshake(cl.ssl) != 1)
+			break;
+		n = recv(cl.fd, buf, sizeof(buf), MSG_DONTWAIT);
+	} while ((n > 0 || (n < 0 && errno == EAGAIN)) && now_ms() - start < 5000);
+	assert_in_range(now_ms() - start, 190, 2000);
+	client_close(&cl);
+}
+
 static void handshake_is_closed(void **state)
 {
 	int fd = connect_raw();
@@ -156,6 +176,7 @@ int main(int argc, char **argv)
 		WITH(idle_is_closed, set_up_hasty),
 		WITH(busy_is_not_closed, set_up_hasty),
 		WITH(slow_request_is_closed, set_up_hasty),
+		WITH(request_with_key_updates_is_closed, set_up_hasty),
 		WITH(handshake_is_closed, set_up_hasty),
 		WITH(stuck_reader_is_closed, set_up_hasty),
 		WITH(more_wait_in_the_backlog, set_up_narrow),

@@ -487,13 +487,12 @@ static enum httpd_wait what_next(const struct httpd_conn *c)
 {
 	if (c->shut)
 		return WAIT_LINGER;
+	/* Whatever is sent meanwhile: TLS can be made to answer for ever, and that is no progress. */
+	if (!c->last && !c->owed && !c->posted && (!SSL_is_init_finished(c->ssl) || (c->rx && c->rx->len)))
+		return WAIT_REQUEST;
 	if (c->sending)
 		return WAIT_SEND;
-	if (c->owed || c->posted)
-		return WAIT_NONE;
-	if (!SSL_is_init_finished(c->ssl) || (c->rx && c->rx->len))
-		return WAIT_REQUEST;
-	return WAIT_IDLE;
+	return c->owed || c->posted ? WAIT_NONE : WAIT_IDLE;
 }
 
 /* Brings what is with the ring in line with the connection's state; may free it. */
@@ -596,7 +595,8 @@ static void sent(struct ring_op *op, int res, uint32_t flags, uint64_t extra)
 			c->in_flight = NULL;
 			tx_put(c->h, tx);
 			/* Whatever is sent next has a deadline of its own. */
-			set_wait(c, WAIT_NONE);
+			if (c->wait == WAIT_SEND)
+				set_wait(c, WAIT_NONE);
 		}
 	}
 	/* A full output may have held back the input. */
@@ -626,6 +626,8 @@ void httpd_reply(struct httpd_conn *c, int status, const char *request_id, const
 		write_reply(c, &rep);
 	/* Not before: body may be part of the request. */
 	rx_consume(c);
+	/* The next request has a deadline of its own. */
+	set_wait(c, WAIT_NONE);
 	if (c->pumping)
 		return;
 	if (can_go_on(c) && !c->posted) {
