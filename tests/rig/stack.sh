@@ -137,7 +137,11 @@ stack_up()
 	choose_ports
 	echo "$MODE" >"$RIG/mode"
 	if [ "$MODE" = vm ]; then
-		vm_up || { rm -f "$RIG/mode"; die "the VM did not come up; its console: $RIG/vm/console.log"; }
+		vm_up || {
+			vm_down || true
+			rm -f "$RIG/mode"
+			die "the VM did not come up; its console: $HSM_VM_DIR/console.log"
+		}
 		vm_exec sh -c 'mkdir -p /var/lib/hsm/tls && cat >/var/lib/hsm/tls/cert.pem' <"$RIG/tls/cert.pem"
 		vm_exec sh -c 'umask 077; cat >/var/lib/hsm/tls/key.pem' <"$RIG/tls/key.pem"
 		inside pools
@@ -151,13 +155,15 @@ stack_up()
 
 stack_down()
 {
+	local rc=0
 	MODE=$(mode)
 	. "$RIG/$MODE/ports"
 	if [ "$MODE" = vm ]; then
 		if vm_alive; then inside stop-all || say "the daemons did not stop cleanly"; fi
-		vm_down
+		vm_down || rc=1
 	else
 		inside stop-all
 	fi
 	rm -f "$RIG/mode" "$RIG/endpoints.json"
+	return $rc
 }

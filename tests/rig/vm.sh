@@ -7,7 +7,7 @@ export HSM_VM_DIR=$RIG/vm/machine
 vm_exec() { tests/vm/vm-exec "$@"; }
 vm_shell() { tests/vm/vm-exec; }
 vm_dmesg_check() { tests/vm/vm-dmesg-check; }
-vm_alive() { vm_exec true </dev/null >/dev/null 2>&1; }
+vm_alive() { timeout 20 tests/vm/vm-exec true </dev/null >/dev/null 2>&1; }
 
 # Everything that the VM needs: the card's plug-in, a kernel, the driver for it, the root.
 build_vm()
