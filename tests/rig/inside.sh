@@ -17,7 +17,14 @@ CGROUP=/sys/fs/cgroup
 
 die() { echo "rig: $*" >&2; exit 1; }
 
-alive() { [ -s "$RUN/$1.pid" ] && kill -0 "$(cat "$RUN/$1.pid")" 2>/dev/null; }
+# The number may have gone to a stranger since, natively even through a reboot: ours has
+# our folder in its arguments.  (In the guest /run is new at each boot.)
+alive()
+{
+	[ -s "$RUN/$1.pid" ] && pid=$(cat "$RUN/$1.pid") && kill -0 "$pid" 2>/dev/null || return 1
+	[ "$MODE" = vm ] || tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "$RUN/"
+}
+
 program() { [ "$1" = gateway ] && echo hsm-gateway || echo "hsm-kms-$1"; }
 
 # An appliance gives each daemon its own user; natively they all run as whoever started them.
@@ -79,7 +86,8 @@ start()
 	fi
 	[ -z "${HSM_VERBOSE:-}" ] || set -- "$@" --verbose
 
-	mark=$(wc -l 2>/dev/null <"$log" || echo 0)
+	touch "$log"
+	mark=$(wc -l <"$log")
 	(
 		if [ "$MODE" = vm ]; then
 			mkdir -p "$CGROUP/hsm-$name"
@@ -90,9 +98,10 @@ start()
 		fi
 		echo $! >"$RUN/$prog.pid"
 	)
+	pid=$(cat "$RUN/$prog.pid")
 	i=0
 	until tail -n +$((mark + 1)) "$log" | grep -q ready; do
-		alive "$prog" || { tail -n +$((mark + 1)) "$log" >&2; die "$prog ended at start"; }
+		kill -0 "$pid" 2>/dev/null || { tail -n +$((mark + 1)) "$log" >&2; die "$prog ended at start"; }
 		i=$((i + 1))
 		[ $i -lt 200 ] || { tail -n +$((mark + 1)) "$log" >&2; die "$prog did not become ready in 20 s"; }
 		sleep 0.1
@@ -103,7 +112,6 @@ stop()
 {
 	prog=$(program "$1")
 	if alive "$prog"; then
-		pid=$(cat "$RUN/$prog.pid")
 		kill -TERM "$pid" 2>/dev/null || true
 		i=0
 		while kill -0 "$pid" 2>/dev/null; do
