@@ -2,6 +2,7 @@
 /* The server's timers, and its limit of connections. */
 #include "httpd_fixture.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -144,6 +145,7 @@ static int set_up_narrow(void **state)
 	return 0;
 }
 
+/* Connections with a request under way are not closed for others. */
 static void more_wait_in_the_backlog(void **state)
 {
 	static struct client c[2];
@@ -152,14 +154,14 @@ static void more_wait_in_the_backlog(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		client_open(&c[i], 0);
-		put(&c[i], GET("/count"));
-		expect(&c[i], 200, "1", false);
+		put(&c[i], "GET /count HTTP/1.1\r\n");
 	}
 	for (int i = 0; i < 6; i++)
 		fds[i] = connect_raw();
+	usleep(700000);
 	for (int i = 0; i < 2; i++) {
-		put(&c[i], GET("/count"));
-		expect(&c[i], 200, "2", false);
+		put(&c[i], "Host: a\r\n\r\n");
+		expect(&c[i], 200, "1", false);
 		client_close(&c[i]);
 	}
 	for (int i = 0; i < 6; i++)
@@ -168,6 +170,74 @@ static void more_wait_in_the_backlog(void **state)
 	put(&cl, GET("/count"));
 	expect(&cl, 200, "1", false);
 	client_close(&cl);
+}
+
+/* Those that were idle when the next came, and those that were busy then and are idle now. */
+static void idle_make_room(void **state)
+{
+	static struct client c[8];
+	long long start = now_ms();
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		client_open(&c[i], 0);
+		put(&c[i], GET("/count"));
+		expect(&c[i], 200, "1", false);
+	}
+	/* Not the youngest of them. */
+	put(&c[5], GET("/count"));
+	expect(&c[5], 200, "2", false);
+	client_close(&c[5]);
+
+	for (int i = 6; i < 8; i++) {
+		client_open(&c[i], 0);
+		put(&c[i], "GET /count HTTP/1.1\r\n");
+	}
+	for (int i = 6; i < 8; i++) {
+		put(&c[i], "Host: a\r\n\r\n");
+		expect(&c[i], 200, "1", false);
+	}
+	client_open(&cl, 0);
+	put(&cl, GET("/count"));
+	expect(&cl, 200, "1", false);
+	assert_in_range(now_ms() - start, 0, 5000);
+	client_close(&cl);
+	for (int i = 0; i < 8; i++)
+		if (i != 5)
+			client_close(&c[i]);
+}
+
+static int open_files(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* However many wait already when it begins. */
+static void limit_holds_in_a_burst(void **state)
+{
+	int fds[100], before, most = 0;
+
+	(void)state;
+	server_open(10000, 10000, 2);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = connect_raw();
+	before = open_files();
+	server_run();
+	for (int i = 0; i < 200; i++) {
+		int n = open_files() - before;
+
+		most = n > most ? n : most;
+		usleep(1000);
+	}
+	assert_int_equal(most, 2);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
 }
 
 int main(int argc, char **argv)
@@ -180,6 +250,8 @@ int main(int argc, char **argv)
 		WITH(handshake_is_closed, set_up_hasty),
 		WITH(stuck_reader_is_closed, set_up_hasty),
 		WITH(more_wait_in_the_backlog, set_up_narrow),
+		WITH(idle_make_room, set_up_narrow),
+		cmocka_unit_test_teardown(limit_holds_in_a_burst, tear_down),
 	};
 
 	fixture_begin(argc > 1 ? argv[1] : NULL);

@@ -27,10 +27,20 @@ static void arm_accept(struct httpd *h)
 {
 	struct io_uring_sqe *sqe;
 
-	if (h->accepting || h->closed || h->n_conns >= h->max_conns)
+	if (h->accepting || h->closed)
 		return;
+	if (h->n_conns >= h->max_conns) {
+		/*
+		 * At once, not politely: peers that take no leave would hold the place for another second.
+		 * Its end calls here again.
+		 */
+		if (h->waits[WAIT_IDLE].first)
+			httpd_conn_kill(h->waits[WAIT_IDLE].first);
+		return;
+	}
+	/* Not multishot: that takes whatever waits, and the limit would be seen afterwards. */
 	sqe = ring_sqe(h->ring, &h->accept_op);
-	io_uring_prep_multishot_accept(sqe, h->fd, NULL, NULL, SOCK_CLOEXEC);
+	io_uring_prep_accept(sqe, h->fd, NULL, NULL, SOCK_CLOEXEC);
 	h->accepting = true;
 }
 
@@ -93,17 +103,14 @@ static void accepted(struct ring_op *op, int res, uint32_t flags, uint64_t extra
 {
 	struct httpd *h = (struct httpd *)((char *)op - offsetof(struct httpd, accept_op));
 
-	(void)extra;
-	if (!(flags & IORING_CQE_F_MORE))
-		h->accepting = false;
+	(void)flags, (void)extra;
+	h->accepting = false;
 	if (res >= 0 && h->closed) {
 		close(res);
 	} else if (res >= 0) {
 		h->n_conns++;
 		arm_tick(h);
 		httpd_conn_start(h, res);
-		if (h->n_conns >= h->max_conns && h->accepting)
-			ring_cancel(h->ring, &h->accept_op);
 		arm_accept(h);
 	} else if (!h->closed && res != -ECANCELED) {
 		/* Out of descriptors or memory, most likely: the tick tries again. */

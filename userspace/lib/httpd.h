@@ -20,7 +20,7 @@ struct httpd_config {
 	struct sockaddr_storage addr;
 	socklen_t addr_len;
 	SSL_CTX *tls;			/* of tls_server_ctx(); borrowed */
-	unsigned int max_conns;		/* per worker; more wait in the backlog */
+	unsigned int max_conns;		/* per worker; at the limit the longest idle is closed, else more wait in the backlog */
 	unsigned int idle_ms, request_ms; /* keep-alive idle; from first byte to whole request */
 };
 
