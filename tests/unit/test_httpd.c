@@ -201,6 +201,29 @@ static void oversize(void **state)
 	assert_int_equal(srv.n_requests, 0);
 }
 
+/* The head that GET would get, then the next response and no content before it. */
+static void head_has_no_content(void **state)
+{
+	static const char *const first[] = {
+		"HEAD /peer HTTP/1.1\r\nHost: a\r\n\r\n", "HEAD /big HTTP/1.1\r\nHost: a\r\n\r\n",
+	};
+	char *end;
+
+	(void)state;
+	client_open(&cl, 0);
+	for (int i = 0; i < 2; i++) {
+		put(&cl, first[i]);
+		put(&cl, GET("/count"));
+		while (!(end = memmem(cl.buf, cl.len, "\r\n\r\n", 4)))
+			assert_true(fill(&cl));
+		assert_non_null(memmem(cl.buf, (size_t)(end - cl.buf), i ? "Content-Length: 300000" : "Content-Length: 1",
+				       i ? 22 : 17));
+		drop(&cl, (size_t)(end + 4 - cl.buf));
+		expect(&cl, 200, i ? "4" : "2", false);
+	}
+	client_close(&cl);
+}
+
 static void largest_body(void **state)
 {
 	static char body[HTTP_MAX_BODY];
@@ -463,6 +486,7 @@ int main(int argc, char **argv)
 		WITH(connection_close, set_up),
 		WITH(malformed, set_up),
 		WITH(oversize, set_up),
+		WITH(head_has_no_content, set_up),
 		WITH(largest_body, set_up),
 		WITH(continue_is_answered, set_up),
 		WITH(reader_is_slow, set_up),

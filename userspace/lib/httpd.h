@@ -41,7 +41,7 @@ void httpd_close(struct httpd *h);
 unsigned int httpd_port(const struct httpd *h);	/* bound port, for addr port 0 */
 
 /*
- * body is copied (into the TLS record) before return.  Never calls httpd_fn itself: the next request of
+ * body is copied (into the TLS record) before return; a HEAD gets the head only.  Never calls httpd_fn itself: the next request of
  * the connection is handed out from the ring, later.  No use of conn or of the request's spans after it.
  */
 void httpd_reply(struct httpd_conn *conn, int status, const char *request_id, const void *body, size_t len);

@@ -318,10 +318,10 @@ static void write_plain(struct httpd_conn *c, const void *data, size_t len)
 		c->broken = c->dead = true;
 }
 
-static void write_reply(struct httpd_conn *c, const struct http_reply *rep)
+static void write_reply(struct httpd_conn *c, const struct http_reply *rep, bool head_only)
 {
 	char buf[SMALL];
-	int len = http_write(rep, buf, sizeof(buf));
+	int len = head_only ? -ENOSPC : http_write(rep, buf, sizeof(buf));
 
 	if (len >= 0) {
 		write_plain(c, buf, (size_t)len);
@@ -333,7 +333,7 @@ static void write_reply(struct httpd_conn *c, const struct http_reply *rep)
 			return;
 		}
 		write_plain(c, buf, (size_t)len);
-		if (!c->dead)
+		if (!c->dead && !head_only)
 			write_plain(c, rep->body, rep->body_len);
 	}
 	if (!rep->keep_alive)
@@ -355,7 +355,7 @@ static void refuse(struct httpd_conn *c, int status)
 		}
 	}
 	log_debug("%s: refused with HTTP status %d", c->peer, status);
-	write_reply(c, &rep);
+	write_reply(c, &rep, false);
 }
 
 /* Hands out the request at the start of rx, if it is whole.  False: more is needed. */
@@ -622,8 +622,9 @@ void httpd_reply(struct httpd_conn *c, int status, const char *request_id, const
 	};
 
 	c->owed = false;
+	/* To HEAD, what GET would get without its content: a client takes that for the next response. */
 	if (!c->dead)
-		write_reply(c, &rep);
+		write_reply(c, &rep, span_eq(c->rx->req.method, "HEAD"));
 	/* Not before: body may be part of the request. */
 	rx_consume(c);
 	/* The next request has a deadline of its own. */
