@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # The kernel module, against KDIR; it and its objects land in
-# $(B)/module/<release>/.  A warning fails the build.  No BTF: it would need
-# pahole and the kernel's vmlinux, and nothing here reads it.
+# $(B)/module/<release>/, anew when that was made for another KDIR: two kernels
+# of one release may differ in all else.  A warning fails the build.  No BTF:
+# it would need pahole and the kernel's vmlinux, and nothing here reads it.
 
 module: MODRELEASE = $(shell sed -n "s/.*UTS_RELEASE \"\(.*\)\"/\1/p" $(KDIR)/include/generated/utsrelease.h)
 module: MODDIR = $(B)/module/$(MODRELEASE)
 module:
-	@test -d $(KDIR) || { echo "KDIR=$(KDIR): no such directory" >&2; exit 1; }
+	@test -n "$(MODRELEASE)" || { echo "KDIR=$(KDIR): no kernel's build directory" >&2; exit 1; }
+	@grep -qsxF "$(realpath $(KDIR))" $(MODDIR)/.kdir || rm -rf $(MODDIR)
 	@mkdir -p $(MODDIR)/driver $(MODDIR)/uapi
+	@echo "$(realpath $(KDIR))" >$(MODDIR)/.kdir
 	@for f in Kbuild driver/*.[ch] uapi/*.h; do \
 		cmp -s $$f $(MODDIR)/$$f || cp $$f $(MODDIR)/$$f || exit 1; done
 	@for f in $(MODDIR)/driver/*.[ch]; do \
