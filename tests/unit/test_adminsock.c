@@ -325,6 +325,33 @@ static void test_stale(void **state)
 	assert_int_equal(teardown(NULL), 0);
 }
 
+/* What a killed daemon's io_uring holds goes a moment after the daemon. */
+static void test_predecessor(void **state)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct adminsock *other;
+	char aside[80];
+	int fd, status;
+	pid_t pid;
+
+	(void)state;
+	snprintf(aside, sizeof(aside), "%s.old", path);
+	strcpy(sa.sun_path, aside);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		usleep(300000);
+		_exit(0);
+	}
+	close(fd);
+	assert_int_equal(adminsock_listen(ring, aside, handle, &handled, &other), 0);
+	adminsock_close(other);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+}
+
 static void test_close_while_held(void **state)
 {
 	json_t *out, *in = json_pack("{s:s}", "op", "status");
@@ -408,6 +435,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_descriptors, setup, teardown),
 		cmocka_unit_test(test_stale),
+		cmocka_unit_test_setup_teardown(test_predecessor, setup, teardown),
 		cmocka_unit_test(test_close_while_held),
 	};
 	char top[] = "/tmp/test_admin.XXXXXX", cmd[96];

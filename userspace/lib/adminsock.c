@@ -14,6 +14,7 @@
 
 #include "adminsock.h"
 #include "log.h"
+#include "predecessor.h"
 
 #define MAX_CONNS	16
 #define MAX_REPLY	(16u << 20)	/* what the client takes */
@@ -367,6 +368,7 @@ static int clear_stale(const struct sockaddr_un *sa)
 
 int adminsock_listen(struct ring *ring, const char *path, admin_fn fn, void *arg, struct adminsock **out)
 {
+	unsigned int waited_ms = 0;
 	struct sockaddr_un sa;
 	struct adminsock *s;
 	int err;
@@ -382,7 +384,9 @@ int adminsock_listen(struct ring *ring, const char *path, admin_fn fn, void *arg
 	s->fn = fn;
 	s->arg = arg;
 	memcpy(s->path, sa.sun_path, sizeof(s->path));
-	err = clear_stale(&sa);
+	do
+		err = clear_stale(&sa);
+	while (err == -EADDRINUSE && predecessor_wait(&waited_ms));
 	if (err)
 		goto fail;
 	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A daemon that was killed keeps its ports and its netlink sockets until the kernel has torn its
+ * A daemon that was killed keeps its ports and its sockets until the kernel has torn its
  * io_uring down, a moment after the process is gone.  Whoever starts in its place waits for that:
  *
  *	unsigned int waited_ms = 0;
