@@ -41,6 +41,12 @@ static void set_run_state(HsmState *s, HsmRunState state)
 
 static bool start(HsmState *s)
 {
+	/* Rings stay mapped: what the guest takes out of the IOMMU would stay in reach. */
+	if (s->iommu) {
+		error_report_once("hsm: the card is behind an IOMMU, which it does not support");
+		hsm_fatal(s, "behind an IOMMU");
+		return false;
+	}
 	if (s->admin_size < 2 || s->admin_size > HSM_MAX_RING || !is_power_of_2(s->admin_size) ||
 	    s->admin_sq % 4096 || s->admin_cq % 4096 ||
 	    s->admin_shadow % sizeof(struct hsm_shadow)) {
@@ -224,6 +230,8 @@ static void regs_write(void *opaque, hwaddr addr, uint64_t val, unsigned int siz
 	if (qatomic_read(&s->gone))
 		return;
 	if (addr == HSM_REG_CONTROL) {
+		/* Not in realize(): the IOMMU may be made after the card. */
+		s->iommu = pci_device_iommu_address_space(&s->pci) != &address_space_memory;
 		/* Releases the admin registers to the ring thread. */
 		qatomic_store_release(&s->enable, !!(val & HSM_CONTROL_ENABLE));
 		qemu_bh_schedule(s->bh);
@@ -535,7 +543,6 @@ static void hsm_realize(PCIDevice *pci, Error **errp)
 	if (init_pci(s, errp) < 0)
 		goto qps;
 
-	s->iommu = pci_device_iommu_address_space(pci) != &address_space_memory;
 	QSIMPLEQ_INIT(&s->delayed);
 	qemu_cond_init(&s->changed);
 	s->run_state = HSM_STOPPED;

@@ -93,7 +93,6 @@ struct HsmState {
 	uint32_t max_qps;
 	uint32_t num_workers;
 
-	bool iommu;			/* behind one; constant once realized */
 	unsigned int resets;		/* that wait, under the BQL */
 
 	MemoryRegion bar, regs, doorbells, msix_bar;
@@ -106,6 +105,7 @@ struct HsmState {
 	uint32_t admin_size;
 	uint64_t admin_sq, admin_cq, admin_shadow;
 	bool enable;
+	bool iommu;			/* behind one when ENABLE was written */
 	bool fatal;
 	int run_state;			/* HsmRunState, written by the ring thread under the BQL */
 	QemuCond changed;		/* used with the BQL: run_state or ctx_done changed */
@@ -178,9 +178,6 @@ void hsm_workers_push(HsmState *s, HsmCmd *cmd);
  * make the card write another device's registers.  0 or -EFAULT.
  */
 int hsm_dma(HsmState *s, uint64_t addr, void *buf, size_t len, DMADirection dir);
-/* Around accesses that an IOMMU of QEMU's may refuse; the one's result goes to the other. */
-bool hsm_iommu_lock(HsmState *s);
-void hsm_iommu_unlock(bool locked);
 
 /* ---- slot.c ---- */
 

@@ -28,14 +28,15 @@ static void unmap(HsmState *s, HsmMap *map, dma_addr_t written)
  */
 static bool map_ram(HsmState *s, HsmMap *map, uint64_t addr, dma_addr_t len, DMADirection dir)
 {
-	bool locked = hsm_iommu_lock(s);
+	/* A bounce buffer must not be filled from a device's registers. */
+	const MemTxAttrs attrs = { .memory = 1 };
 	bool ram = false;
 	ram_addr_t offset;
 
 	map->len = len;
 	map->dir = dir;
 	map->host = dma_memory_map(pci_get_address_space(&s->pci), addr, &map->len, dir,
-				   MEMTXATTRS_UNSPECIFIED);
+				   attrs);
 	if (map->host) {
 		WITH_RCU_READ_LOCK_GUARD() {
 			ram = map->len == len &&
@@ -45,7 +46,6 @@ static bool map_ram(HsmState *s, HsmMap *map, uint64_t addr, dma_addr_t len, DMA
 		if (!ram)
 			unmap(s, map, 0);
 	}
-	hsm_iommu_unlock(locked);
 	return ram;
 }
 

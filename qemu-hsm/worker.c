@@ -11,30 +11,11 @@
 int hsm_dma(HsmState *s, uint64_t addr, void *buf, size_t len, DMADirection dir)
 {
 	const MemTxAttrs attrs = { .memory = 1 };
-	MemTxResult res;
-	bool locked;
 
 	if (addr + len < addr || qatomic_read(&s->gone))
 		return -EFAULT;
-	locked = hsm_iommu_lock(s);
-	res = dma_memory_rw(pci_get_address_space(&s->pci), addr, buf, len, dir, attrs);
-	hsm_iommu_unlock(locked);
-	return res == MEMTX_OK ? 0 : -EFAULT;
-}
-
-/* An IOMMU of QEMU's may report a fault by an interrupt, which wants the BQL. */
-bool hsm_iommu_lock(HsmState *s)
-{
-	if (!s->iommu || bql_locked())
-		return false;
-	bql_lock();
-	return true;
-}
-
-void hsm_iommu_unlock(bool locked)
-{
-	if (locked)
-		bql_unlock();
+	return dma_memory_rw(pci_get_address_space(&s->pci), addr, buf, len, dir, attrs) ==
+	       MEMTX_OK ? 0 : -EFAULT;
 }
 
 static void run(HsmCmd *cmd, uint8_t *in, uint8_t *out)

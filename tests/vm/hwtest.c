@@ -3,9 +3,10 @@
  * Drives a card from userspace in the VM, without the driver: registers, admin
  * queue, queue pairs, shadow doorbells, bad input.  TAP on stdout.
  *
- *	hwtest PCI-ADDRESS [MS]	e.g. 0000:01:00.0; no driver may be bound to it
+ *	hwtest PCI-ADDRESS [MS | iommu]	e.g. 0000:01:00.0; no driver may be bound to it
  *
  * MS: the card was told to delay commands that long; then only this is tested.
+ * iommu: the card is behind one; then only that it refuses this.
  *
  * Memory is mlocked; its bus addresses come from /proc/self/pagemap.
  */
@@ -341,6 +342,12 @@ int main(int argc, char **argv)
 	check(wait_status(HSM_STATUS_FATAL, HSM_STATUS_FATAL), "an admin ring out of reach: FATAL");
 	check(disable(), "disabling clears FATAL");
 	set_admin(&admin, bus(admin.sq));
+	if (argc > 2 && !strcmp(argv[2], "iommu")) {
+		check(wait_status(HSM_STATUS_FATAL | HSM_STATUS_READY, HSM_STATUS_FATAL),
+		      "behind an IOMMU: FATAL");
+		printf("1..%d\n", tests);
+		return failures != 0;
+	}
 	check(wait_status(HSM_STATUS_READY, HSM_STATUS_READY), "READY follows ENABLE");
 	wr(HSM_REG_ADMIN_SIZE, 2);
 	check(rd(HSM_REG_ADMIN_SIZE) == ENTRIES, "admin registers are fixed while enabled");

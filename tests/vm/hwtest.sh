@@ -3,7 +3,7 @@
 #
 # hwtest.sh: the device's regression test: hwtest in a VM of its own, without
 # the driver, on both cards; then hang, delay, surprise removal, device_del and
-# device_add over QMP.  TAP on stdout.  HSM_VM_DIR is made and removed.
+# device_add over QMP; then a boot with an IOMMU.  TAP on stdout.  HSM_VM_DIR is made and removed.
 HSM_VM_DIR=${HSM_VM_DIR:-$(mktemp -d)}
 export HSM_VM_DIR
 . "$(dirname "$0")/common.sh"
@@ -39,7 +39,8 @@ ${CC:-gcc} -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -Iuapi -static 
 	-o build/vm/hwtest tests/vm/hwtest.c
 tests/vm/mkinitramfs.sh -o "$vm_dir/initramfs" -k "$kernel" build/vm/hwtest:usr/bin/hwtest
 # shellcheck disable=SC2086
-tests/vm/vm-up -k "$kernel" -i "$vm_dir/initramfs" ${HSM_VM_ARGS:-}
+boot() { tests/vm/vm-up -k "$kernel" -i "$vm_dir/initramfs" "$@" ${HSM_VM_ARGS:-}; }
+boot
 
 check "card 0" hwtest 1
 check "card 1" hwtest 2
@@ -65,5 +66,10 @@ qmp device_add driver=hsm id=card1 bus=rp1 nvram=card1.nvram
 check "device_add, no iothread" within 15 present 2
 check "a card in the main loop works" hwtest 2
 check "kernel log" tests/vm/vm-dmesg-check
+
+tests/vm/vm-down
+# Not in use by the guest: a card that did not look would find its rings.
+boot -q "-device intel-iommu" -a intel_iommu=off
+check "behind an IOMMU that came after the card" hwtest 1 iommu
 echo "1..$n"
 exit $failed
