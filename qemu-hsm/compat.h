@@ -85,13 +85,22 @@ static inline void hsm_region_lockless(MemoryRegion *mr)
 #endif
 }
 
-/* 0, or -errno with @errp set.  @reason is the caller's until hsm_unblock_migration(). */
+/*
+ * 0, or -errno with @errp set and @reason freed.  Else it is the caller's until
+ * hsm_unblock_migration().
+ */
 static inline int hsm_block_migration(Error **reason, Error **errp)
 {
 #if HSM_QEMU_AT_LEAST(8, 2)
 	return migrate_add_blocker(reason, errp);
 #else
-	return migrate_add_blocker(*reason, errp);
+	int ret = migrate_add_blocker(*reason, errp);
+
+	if (ret < 0) {
+		error_free(*reason);
+		*reason = NULL;
+	}
+	return ret;
 #endif
 }
 

@@ -534,10 +534,8 @@ static void hsm_realize(PCIDevice *pci, Error **errp)
 		return;
 	}
 	error_setg(&s->blocker, "device 'hsm' can't migrate: its keys never leave the card");
-	if (hsm_block_migration(&s->blocker, errp) < 0) {
-		s->blocker = NULL;
+	if (hsm_block_migration(&s->blocker, errp) < 0)
 		goto fw;
-	}
 	if (make_qps(s, errp) < 0)
 		goto blocker;
 	if (init_pci(s, errp) < 0)
