@@ -485,6 +485,55 @@ static void test_garbage(void **state)
 	stop_owner(pid);
 }
 
+/* The first netlink socket of this process that is not fd: the client's. */
+static int client_fd(int fd)
+{
+	struct sockaddr_nl sa;
+	socklen_t len = sizeof(sa);
+	char path[64];
+	struct stat st;
+
+	for (int i = 3; i < 64; i++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", i);
+		if (i != fd && !stat(path, &st) && S_ISSOCK(st.st_mode) &&
+		    !getsockname(i, (struct sockaddr *)&sa, &len) && sa.nl_family == AF_NETLINK)
+			return i;
+	}
+	fail_msg("the client has no socket");
+	return -1;
+}
+
+static uint32_t port_of(int fd)
+{
+	struct sockaddr_nl sa;
+	socklen_t len = sizeof(sa);
+
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	return sa.nl_pid;
+}
+
+/* A failed receive is not the last: the socket is replaced for a while by what can't receive. */
+static void test_receive_fails(void **state)
+{
+	pid_t pid = start_owner("acme", ECHO, (uid_t)-1);
+	int raw = raw_socket(), fd = client_fd(raw), keep = dup(fd), null = open("/dev/null", O_RDWR);
+	uint32_t port = port_of(fd);
+
+	(void)state;
+	assert_int_equal(ask("acme", HSM_CLASS_MANAGE, "abc", 3, 5000), 0);
+	assert_int_equal(dup2(null, fd), fd);
+	/* Ends the receive that is under way, on the socket. */
+	raw_send(raw, port, "x", 1);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(ask("acme", HSM_CLASS_MANAGE, "abc", 3, 100), -ENOTSOCK);
+	assert_int_equal(dup2(keep, fd), fd);
+	assert_int_equal(ask("acme", HSM_CLASS_MANAGE, "abc", 3, 5000), 0);
+	close(keep);
+	close(null);
+	close(raw);
+	stop_owner(pid);
+}
+
 static struct forger {
 	struct ring_timer timer;
 	uint32_t victim;
@@ -507,22 +556,10 @@ static void forge(struct ring_op *op, int r, uint32_t flags, uint64_t extra)
 static void test_forged_reply(void **state)
 {
 	pid_t pid = start_owner("acme", MUTE, (uid_t)-1);
-	struct sockaddr_nl sa;
-	socklen_t len = sizeof(sa);
-	char path[64];
-	struct stat st;
 
 	(void)state;
 	forger.fd = raw_socket();
-	forger.victim = 0;
-	/* The client's port: the only other netlink socket of this process. */
-	for (int fd = 3; fd < 64 && !forger.victim; fd++) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		if (fd != forger.fd && !stat(path, &st) && S_ISSOCK(st.st_mode) &&
-		    !getsockname(fd, (struct sockaddr *)&sa, &len) && sa.nl_family == AF_NETLINK)
-			forger.victim = sa.nl_pid;
-	}
-	assert_int_not_equal(forger.victim, 0);
+	forger.victim = port_of(client_fd(forger.fd));
 	forger.timer.op.done = forge;
 	ring_timer_start(ring, &forger.timer, 100);
 	assert_int_equal(ask("acme", HSM_CLASS_MANAGE, "?", 1, 500), -ETIMEDOUT);
@@ -563,6 +600,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_owner, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_uids, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_garbage, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_receive_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forged_reply, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_with_calls, setup, teardown),
 	};

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 #include "route_priv.h"
 
 #define RECV_BUF	65536u
+#define RECEIVE_RETRY_MS 100u
 #define SEQ_SETUP	1u
 /* The kernel answers at the deadline; only should its answer be lost is it ended here. */
 #define GRACE_MS	2000u
@@ -22,13 +24,14 @@
 
 struct gsock {
 	struct ring_op recv_op;
+	struct ring_timer retry;	/* after a failed receive */
 	struct ring *ring;
 	struct genl g;
 	genl_fn fn;
 	void (*failed)(void *arg, uint32_t seq, int err);
 	void *arg;
 	unsigned int pins;
-	bool closed;
+	bool retrying, closed;
 	unsigned long overruns;
 	struct msghdr msg;
 	struct iovec iov;
@@ -65,6 +68,27 @@ static void receive(struct gsock *s)
 	io_uring_prep_recvmsg(sqe, s->g.fd, &s->msg, 0);
 }
 
+static void retried(struct ring_op *op, int res, uint32_t flags, uint64_t extra)
+{
+	struct gsock *s = (struct gsock *)((char *)op - offsetof(struct gsock, retry.op));
+
+	(void)res, (void)flags, (void)extra;
+	s->retrying = false;
+	if (!s->closed)
+		receive(s);
+	unpin(s);
+}
+
+/* Whatever failed, most likely memory, may come back; asking at once would only spin. */
+static void retry_receive(struct gsock *s, int err)
+{
+	log_err("route genl: receive: %s", strerror(-err));
+	s->retry.op.done = retried;
+	s->retrying = true;
+	s->pins++;
+	ring_timer_start(s->ring, &s->retry, RECEIVE_RETRY_MS);
+}
+
 static void read_messages(struct gsock *s, int len)
 {
 	struct nlmsghdr *h = (struct nlmsghdr *)s->buf;
@@ -87,7 +111,7 @@ static void received(struct ring_op *op, int res, uint32_t flags, uint64_t extra
 	if (res == -ENOBUFS) {
 		log_warn("route genl: receive queue overran (%lu so far)", ++s->overruns);
 	} else if (res < 0 && res != -EINTR && res != -EAGAIN) {
-		log_err("route genl: receive: %s", strerror(-res));
+		retry_receive(s, res);
 		goto out;
 	} else if (res > 0) {
 		read_messages(s, res);
@@ -161,7 +185,7 @@ static void gsock_close(struct gsock *s)
 {
 	s->closed = true;
 	s->pins++;
-	ring_cancel(s->ring, &s->recv_op);
+	ring_cancel(s->ring, s->retrying ? &s->retry.op : &s->recv_op);
 	unpin(s);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <linux/netlink.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,10 +13,12 @@
 
 #define RECV_BUF	(USERSOCK_HEAD + ROUTE_MAX_PAYLOAD)
 #define RETRY_MS	2u
+#define RECEIVE_RETRY_MS 100u
 #define QUEUE_BYTES	(4 << 20)	/* of the socket's receive queue */
 
 struct usersock {
 	struct ring_op recv_op;
+	struct ring_timer retry;	/* after a failed receive */
 	struct ring *ring;
 	usersock_fn fn;
 	usersock_failed_fn failed;
@@ -23,7 +26,7 @@ struct usersock {
 	int fd;
 	uint32_t port;
 	unsigned int pins;		/* operations that the ring has */
-	bool closed;
+	bool retrying, closed;
 	unsigned long dropped;		/* frames that were not well formed, or lost */
 	struct msghdr msg;
 	struct iovec iov;
@@ -145,6 +148,27 @@ static void receive(struct usersock *u)
 	io_uring_prep_recvmsg(sqe, u->fd, &u->msg, 0);
 }
 
+static void retried(struct ring_op *op, int res, uint32_t flags, uint64_t extra)
+{
+	struct usersock *u = (struct usersock *)((char *)op - offsetof(struct usersock, retry.op));
+
+	(void)res, (void)flags, (void)extra;
+	u->retrying = false;
+	if (!u->closed)
+		receive(u);
+	unpin(u);
+}
+
+/* Whatever failed, most likely memory, may come back; asking at once would only spin. */
+static void retry_receive(struct usersock *u, int err)
+{
+	log_err("usersock: receive: %s", strerror(-err));
+	u->retry.op.done = retried;
+	u->retrying = true;
+	u->pins++;
+	ring_timer_start(u->ring, &u->retry, RECEIVE_RETRY_MS);
+}
+
 static const struct ucred *sender(struct usersock *u)
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(&u->msg);
@@ -179,7 +203,7 @@ static void received(struct ring_op *op, int res, uint32_t flags, uint64_t extra
 		drop(u, "receive queue overran");
 	} else if (res < 0) {
 		if (res != -EINTR && res != -EAGAIN) {
-			log_err("usersock: receive: %s", strerror(-res));
+			retry_receive(u, res);
 			goto out;
 		}
 	} else {
@@ -327,7 +351,7 @@ void usersock_close(struct usersock *u)
 		return;
 	u->closed = true;
 	u->pins++;
-	ring_cancel(u->ring, &u->recv_op);
+	ring_cancel(u->ring, u->retrying ? &u->retry.op : &u->recv_op);
 	unpin(u);
 }
 
