@@ -159,6 +159,13 @@ void hsm_card_fail(struct hsm_card *card, const char *why)
 		queue_work(hsm_wq, &card->fail_work);
 }
 
+/* As hsm_card_fail(), and when it returns the card makes no DMA any more. */
+static void card_fail_now(struct hsm_card *card, const char *why)
+{
+	hsm_card_fail(card, why);
+	hsm_card_stop(card, HSM_CARD_DEAD, READ_ONCE(card->why));
+}
+
 static void card_watchdog(struct work_struct *work)
 {
 	struct hsm_card *card = container_of(to_delayed_work(work),
@@ -323,10 +330,8 @@ struct hsm_qp *hsm_card_qp_create(struct hsm_card *card, struct hsm_pool *pool,
 	memcpy(in.partition, pool->partition, HSM_UUID_LEN);
 	ret = card_admin_own(card, HSM_OP_CREATE_QP, &in, sizeof(in), NULL, 0, status);
 	/* Without an answer the card may have it or not: stop it to be sure. */
-	if (ret == -ETIME) {
-		hsm_card_stop(card, HSM_CARD_DEAD, "CREATE_QP was not answered");
-		hsm_card_fail(card, "CREATE_QP was not answered");
-	}
+	if (ret == -ETIME)
+		card_fail_now(card, "CREATE_QP was not answered");
 
 	mutex_lock(&card->lock);
 	if (!ret && card->state == HSM_CARD_LIVE) {
@@ -359,10 +364,9 @@ void hsm_card_qp_destroy(struct hsm_qp *qp)
 					     &status)) &&
 		       (ret == -EBUSY || ret == -ENOMEM) && status == HSM_ST_OK && --tries)
 			msleep(50);
-		if (ret && ret != -ENODEV) {
-			hsm_card_stop(card, HSM_CARD_DEAD, "DELETE_QP failed");
-			hsm_card_fail(card, "DELETE_QP failed");
-		}
+		/* -ENODEV, too: the admin queue may be frozen long before the card is stopped. */
+		if (ret)
+			card_fail_now(card, "DELETE_QP failed");
 	}
 
 	/* If the card is being stopped right now, this waits until it has. */
