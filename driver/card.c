@@ -24,6 +24,9 @@ static unsigned int hang_ms = 3000;
 module_param(hang_ms, uint, 0644);
 MODULE_PARM_DESC(hang_ms, "milliseconds after which a queue pair that answers nothing makes its card dead");
 
+/* Admin commands write the card's flash, and administrators wait for 30 s. */
+#define ADMIN_HANG_MS	35000u
+
 /* Which cards, pools and queue pairs exist; outermost, see qp.h. */
 DEFINE_MUTEX(hsm_topology);
 LIST_HEAD(hsm_cards);
@@ -172,6 +175,7 @@ static void card_watchdog(struct work_struct *work)
 					     struct hsm_card, watchdog);
 	unsigned int hang = max(READ_ONCE(hang_ms), 100u);
 	unsigned long since = jiffies - msecs_to_jiffies(hang);
+	unsigned long admin_since = jiffies - msecs_to_jiffies(max(hang, ADMIN_HANG_MS));
 	u32 status = readl(card->regs + HSM_REG_STATUS);
 	struct hsm_qp *qp;
 	bool stuck;
@@ -190,7 +194,7 @@ static void card_watchdog(struct work_struct *work)
 	}
 
 	mutex_lock(&card->lock);
-	stuck = hsm_qp_stuck(card->admin, since);
+	stuck = hsm_qp_stuck(card->admin, admin_since);
 	list_for_each_entry(qp, &card->qps, card_node)
 		stuck = hsm_qp_stuck(qp, since) || stuck;
 	mutex_unlock(&card->lock);
