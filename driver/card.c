@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <linux/ctype.h>
 #include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/idr.h>
@@ -260,6 +261,15 @@ static int card_admin_own(struct hsm_card *card, u8 opcode, const void *in, u32 
 	return ret;
 }
 
+/* It goes to the log, to sysfs and to terminals: nothing but text.  `to` ends with a NUL. */
+static void card_text(char *to, const char *from, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len && from[i]; i++)
+		to[i] = isascii(from[i]) && isprint(from[i]) ? from[i] : '?';
+}
+
 static int card_identify(struct hsm_card *card)
 {
 	struct hsm_identify_out id = {};
@@ -271,9 +281,9 @@ static int card_identify(struct hsm_card *card)
 		return ret;
 	if (ret != sizeof(id))
 		return -EIO;
-	memcpy(card->serial, id.serial, sizeof(id.serial));
-	memcpy(card->model, id.model, sizeof(id.model));
-	memcpy(card->firmware, id.firmware, sizeof(id.firmware));
+	card_text(card->serial, id.serial, sizeof(id.serial));
+	card_text(card->model, id.model, sizeof(id.model));
+	card_text(card->firmware, id.firmware, sizeof(id.firmware));
 	return 0;
 }
 
