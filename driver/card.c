@@ -570,13 +570,14 @@ static int card_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		ret = cdev_device_add(&card->cdev, &card->dev);
 	if (!ret)
 		list_add_tail(&card->node, &hsm_cards);
+		hsm_netlink_card_event(card->id, HSM_CARD_LIVE);
+	}
 	mutex_unlock(&hsm_topology);
 	if (ret)
 		goto stop;
 
 	hsm_debugfs_card_add(card);
 	queue_delayed_work(hsm_wq, &card->watchdog, HZ);
-	hsm_netlink_card_event(card->id, HSM_CARD_LIVE);
 	dev_info(&pdev->dev, "card%u: %s, serial %s, %u queue pairs\n", card->id,
 		 card->model, card->serial, card->max_qps);
 	return 0;

@@ -565,7 +565,8 @@ int hsm_pool_create(const struct hsm_pool_params *params, struct netlink_ext_ack
 		goto remove;
 	}
 	list_add_tail_rcu(&pool->node, &pools);
-	ret = hsm_pool_live_qps(pool);
+	/* Still under the lock, as every event: in the order of what happened. */
+	hsm_netlink_pool_event(params->name, hsm_pool_live_qps(pool));
 	mutex_unlock(&hsm_topology);
 	hsm_netlink_pool_event(params->name, ret);
 	return 0;
