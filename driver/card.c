@@ -122,7 +122,7 @@ void hsm_card_stop(struct hsm_card *card, u32 state, const char *why)
 	if (old != HSM_CARD_PROBING && old != HSM_CARD_LIVE)
 		goto unlock;
 
-	if (state == HSM_CARD_DEAD)
+	if (why)
 		dev_err(&card->pdev->dev, "card%u is dead: %s\n", card->id, why);
 	if (card->admin)
 		hsm_qp_freeze(card->admin);
@@ -151,10 +151,10 @@ static void card_fail_work(struct work_struct *work)
 
 	mutex_lock(&hsm_topology);
 	hsm_pools_drop_card(card);
-	mutex_unlock(&hsm_topology);
-	/* It may have gone meanwhile, which has an event of its own. */
-	if (READ_ONCE(card->state) == HSM_CARD_DEAD)
+	/* In the list: it was said to be live, and not yet to be gone. */
+	if (!list_empty(&card->node))
 		hsm_netlink_card_event(card->id, HSM_CARD_DEAD);
+	mutex_unlock(&hsm_topology);
 }
 
 void hsm_card_fail(struct hsm_card *card, const char *why)
@@ -568,7 +568,7 @@ static int card_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	mutex_unlock(&card->lock);
 	if (!ret)
 		ret = cdev_device_add(&card->cdev, &card->dev);
-	if (!ret)
+	if (!ret) {
 		list_add_tail(&card->node, &hsm_cards);
 		hsm_netlink_card_event(card->id, HSM_CARD_LIVE);
 	}
@@ -633,7 +633,7 @@ static void card_shutdown(struct pci_dev *pdev)
 	struct hsm_card *card = pci_get_drvdata(pdev);
 
 	cancel_delayed_work_sync(&card->watchdog);
-	hsm_card_stop(card, HSM_CARD_DEAD, "the system is going down");
+	hsm_card_stop(card, HSM_CARD_DEAD, NULL);
 }
 
 static const struct pci_device_id card_table[] = {

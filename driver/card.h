@@ -76,6 +76,7 @@ void hsm_card_fail(struct hsm_card *card, const char *why);
 
 /*
  * Stops DMA, then moves or answers every command.  state: DEAD or GONE.
+ * why: the failure, to be logged, or NULL.
  * Idempotent; sleeps for as long as the card may take to become not ready.
  */
 void hsm_card_stop(struct hsm_card *card, u32 state, const char *why);
