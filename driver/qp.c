@@ -128,7 +128,7 @@ static bool qp_reap(struct hsm_qp *qp, struct list_head *done)
 		if (!qp_complete(qp, le16_to_cpu(word[1]), le16_to_cpu(word[2]),
 				 le32_to_cpu(READ_ONCE(cqe->out_len)), done)) {
 			hsm_card_fail(qp->card, "a completion entry makes no sense");
-			qp->live = false;
+			WRITE_ONCE(qp->live, false);
 			break;
 		}
 	}
@@ -146,12 +146,14 @@ static void qp_reap_and_arm(struct hsm_qp *qp, struct list_head *done)
 	} while (qp->live && qp_reap(qp, done));
 }
 
-void hsm_qp_reap(struct hsm_qp *qp)
+/* Takes what the card has answered. */
+static void qp_poll(struct hsm_qp *qp, unsigned int interrupts)
 {
 	unsigned long flags;
 	LIST_HEAD(done);
 
 	spin_lock_irqsave(&qp->lock, flags);
+	qp->interrupts += interrupts;
 	if (qp->live)
 		qp_reap_and_arm(qp, &done);
 	spin_unlock_irqrestore(&qp->lock, flags);
@@ -162,8 +164,7 @@ static irqreturn_t qp_irq(int irq, void *data)
 {
 	struct hsm_qp *qp = data;
 
-	qp->interrupts++;
-	hsm_qp_reap(qp);
+	qp_poll(qp, 1);
 	/* Submitters reap too: an interrupt that finds nothing is no stray. */
 	return IRQ_HANDLED;
 }
@@ -306,7 +307,7 @@ bool hsm_qp_stuck(struct hsm_qp *qp, unsigned long since)
 	bool stuck;
 
 	/* An interrupt may have been lost: that is no hung card. */
-	hsm_qp_reap(qp);
+	qp_poll(qp, 0);
 
 	spin_lock_irq(&qp->lock);
 	oldest = list_first_entry_or_null(&qp->cmds, struct hsm_cmd, node);

@@ -7,7 +7,7 @@
  *	hsm_topology	(mutex)    which cards, pools and queue pairs exist
  *	card->lock	(mutex)    state of one card, its list of queue pairs
  *	qp->lock	(spinlock) taken with interrupts off; two are never nested
- * pool->retry_lock and the router's lock nest in none of them but hsm_topology.
+ * pool->retry_lock nests in both mutexes, the router's lock in hsm_topology.
  */
 #ifndef HSM_QP_H
 #define HSM_QP_H
@@ -91,9 +91,6 @@ void hsm_qp_start(struct hsm_qp *qp);
  * (full), -ENODEV (not live), -ENOMEM (no mapping).  Any context.
  */
 int hsm_qp_submit(struct hsm_qp *qp, struct hsm_cmd *cmd);
-
-/* Takes what the card has answered. */
-void hsm_qp_reap(struct hsm_qp *qp);
 
 /* No further command is taken. */
 void hsm_qp_freeze(struct hsm_qp *qp);
