@@ -175,14 +175,12 @@ static int pool_exec(const struct hsm_file *hf, void __user *arg)
 	/* hsm_cmd_wake() drops one, the end of this function the other. */
 	refcount_inc(&cmd->ref);
 	ret = hsm_pool_submit_checked(hf->pool, &generation, cmd);
-	if (ret) {
+	if (ret)
 		hsm_cmd_put(cmd);
-		goto put;
-	}
-	ret = hsm_cmd_wait(cmd);
+	else
+		ret = hsm_cmd_wait(cmd);
 	if (ret != -EINTR)
 		ret = hsm_exec_put(arg, cmd, ret);
-put:
 	hsm_cmd_put(cmd);
 	return ret;
 }

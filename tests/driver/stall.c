@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "hsmlib.h"
@@ -78,6 +79,10 @@ static void time_out(void)
 /* More orphans than the pool has room for. */
 static void busy(void)
 {
+	struct hsm_ioc_exec x = {
+		.size = sizeof(x), .status = 1, .reply_len = 1,
+		.exec = { .opcode = HSM_OP_NOP, .timeout_ms = 200 },
+	};
 	struct io_uring_cqe *cqe;
 	int i, full = 0, late = 0, n = 0;
 
@@ -95,6 +100,8 @@ static void busy(void)
 	tap(full >= 4 * N, "%d are too many for the rings: -EBUSY", full);
 	tap_eq(node_exec(fd, HSM_OP_NOP, NULL, 0, NULL, 0, 200, NULL), -EBUSY,
 	       "slots of commands that timed out are not used again");
+	tap(ioctl(fd, HSM_IOC_EXEC, &x) && errno == EBUSY && !x.status && !x.reply_len,
+	    "what was not submitted has neither status nor length");
 	wait_for_caller("go on");
 	sleep(1);
 	tap_eq(node_exec(fd, HSM_OP_NOP, NULL, 0, NULL, 0, 0, NULL), 0, "they come back");

@@ -171,8 +171,6 @@ static int dev_call(struct hsm_pool *pool, uint8_t opcode, const void *in, uint3
 	int err;
 
 	for (;;) {
-		ioc.status = 0;
-		ioc.reply_len = 0;
 		err = ioctl(pool->fd, HSM_IOC_EXEC, &ioc) ? -errno : 0;
 		if (err != -EBUSY || ioc.status || now_ms() >= deadline)
 			break;
