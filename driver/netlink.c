@@ -389,10 +389,6 @@ static const struct nla_policy owner_policy[] = {
 	[HSM_A_POOL_FD]		= { .type = NLA_S32 },
 };
 
-static const struct nla_policy empty_policy[] = {
-	[HSM_A_UNSPEC]		= { .type = NLA_REJECT },
-};
-
 static const struct nla_policy request_policy[] = {
 	[HSM_A_POOL_NAME]	= POOL_NAME_POLICY,
 	[HSM_A_CLASS]		= NLA_POLICY_MAX(NLA_U32, HSM_CLASS_COUNT - 1),
@@ -436,9 +432,9 @@ static const struct genl_ops hsm_genl_ops[] = {
 		.doit = hsm_router_owner_register,
 		WITH_POLICY(owner_policy),
 	}, {
+		/* Without a policy generic netlink refuses every attribute. */
 		.cmd = HSM_CMD_GATEWAY_REGISTER,
 		.doit = hsm_router_gateway_register,
-		WITH_POLICY(empty_policy),
 	}, {
 		.cmd = HSM_CMD_ROUTE_REQUEST,
 		.doit = hsm_router_request,

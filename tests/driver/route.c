@@ -148,6 +148,9 @@ int main(void)
 
 	tap_eq(ask(1, 4, 0), -EPERM, "not registered: %s", gw.extack);
 	msg_init(&m, &gw, HSM_CMD_GATEWAY_REGISTER, 0);
+	msg_u32(&m, HSM_A_POOL_FD, fd);
+	tap_eq(nl_call(&gw, &m), -EINVAL, "with an attribute it does not take: %s", gw.extack);
+	msg_init(&m, &gw, HSM_CMD_GATEWAY_REGISTER, 0);
 	tap_eq(nl_call(&gw, &m), 0, "gateway registers");
 	msg_init(&m, &gw, HSM_CMD_GATEWAY_REGISTER, 0);
 	tap_eq(nl_call(&gw, &m), -EALREADY, "twice: %s", gw.extack);
