@@ -73,7 +73,13 @@ static struct hsm_binding *binding_alloc(int cgroup_fd, struct netlink_ext_ack *
 	if (IS_ERR(binding->cgrp)) {
 		int ret = PTR_ERR(binding->cgrp);
 
-		hsm_extack(extack, "cgroup_fd is not a directory of the cgroup v2 hierarchy");
+		if (ret == -ENOENT) {
+			hsm_extack(extack, "cgroup_fd is the directory of a group that was removed");
+			ret = -EBADF;
+		} else {
+			hsm_extack(extack,
+				   "cgroup_fd is not a directory of the cgroup v2 hierarchy");
+		}
 		kfree(binding);
 		return ERR_PTR(ret);
 	}

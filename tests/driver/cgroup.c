@@ -154,8 +154,11 @@ int main(void)
 
 	tap_eq(cgroup_enter("kt-out"), 0, "leave the cgroup");
 	tap_eq(try_ioctl(&fd), -EPERM, "own file is useless outside");
+	cg = cgroup_open("kt-in");
 	tap(!rmdir(CGROOT "/kt-in/kt-sub") && !rmdir(CGROOT "/kt-in"), "the cgroup is removed");
 	tap_eq(try_ioctl(&fd), -EPERM, "own file stays useless");
+	tap_eq(pool_bind(&nl, "kcg", cg), -EBADF, "bound to what was removed: %s", nl.extack);
+	close(cg);
 	close(cgroup_open("kt-in"));
 	tap_eq(in_cgroup("kt-in", try_open, NULL), -EPERM,
 	       "a cgroup of the same name is another cgroup");
