@@ -469,15 +469,19 @@ static int pool_add_qps(struct hsm_pool *pool, const struct hsm_pool_params *par
 {
 	unsigned int i, j, n = 0;
 
+	/* The default may be more than a card can do; what was asked for is not. */
+	for (i = 0; i < params->nmembers; i++)
+		pool->depth = min(pool->depth,
+				  hsm_card_find(params->members[i].card)->max_depth);
+
 	for (i = 0; i < params->nmembers; i++) {
 		struct hsm_card *card = hsm_card_find(params->members[i].card);
-		u32 depth = min(pool->depth, card->max_depth);
 
 		for (j = 0; j < params->members[i].qps; j++) {
 			struct hsm_qp *qp;
 			u16 status;
 
-			qp = hsm_card_qp_create(card, pool, depth, &status);
+			qp = hsm_card_qp_create(card, pool, pool->depth, &status);
 			if (IS_ERR(qp)) {
 				const char *why = "a queue pair could not be made";
 
@@ -574,7 +578,6 @@ int hsm_pool_create(const struct hsm_pool_params *params, struct netlink_ext_ack
 	/* Still under the lock, as every event: in the order of what happened. */
 	hsm_netlink_pool_event(params->name, hsm_pool_live_qps(pool));
 	mutex_unlock(&hsm_topology);
-	hsm_netlink_pool_event(params->name, ret);
 	return 0;
 
 remove:
