@@ -112,6 +112,7 @@ stall()
 	wait "$pid" || rc=$?
 	exec 7>&- 8<&-
 	hang false
+	set_hang_ms 3000
 	verdict "stall $1" $rc
 }
 
@@ -191,7 +192,7 @@ all="pool exec cgroup route load stall:time-out stall:busy stall:kill stall:exit
      unbind hang dead reload unload leaks surprise device_del"
 for t in ${TESTS:-$all}; do
 	case $t in
-	stall:*) stall "${t#*:}" ;;
+	stall:*) set_hang_ms 30000; stall "${t#*:}" ;;	# hung for seconds, and to be well again
 	surprise) loses "surprise removal of card 0" surprise; point "card 0 is gone" gone
 		point "another card in its place" replace ;;
 	device_del) loses "device_del of card 0" unplug; point "card 0 is gone" gone
@@ -200,7 +201,7 @@ for t in ${TESTS:-$all}; do
 		point "it comes back" vm sh -c \
 			'echo 0000:01:00.0 >/sys/bus/pci/drivers/hsm/bind' </dev/null ;;
 	hang) set_hang_ms 2000; loses "card 0 hangs" hang_one; hang false
-		set_hang_ms 10000; point "reload revives it" reload ;;
+		point "reload revives it" reload ;;
 	dead) set_hang_ms 2000; stall dead; point "reload revives them" reload ;;
 	reload) point "rmmod and insmod" reload; simple exec ;;
 	unload) point "rmmod with pools" unload_with_pools; simple exec ;;
