@@ -116,7 +116,10 @@ static void bad_uring(void)
 	refused(-ENOTTY, "unknown operation");
 	sqe = nop();
 	sqe->uring_cmd_flags = IORING_URING_CMD_FIXED;
-	ring_one(&ring, &status);
+	if (io_uring_register_buffers(&ring, &(struct iovec){ buf, sizeof(buf) }, 1))
+		tap_bail("buffers");
+	refused(-EINVAL, "registered buffer");
+	io_uring_unregister_buffers(&ring);
 	ring_exec(&ring, fd, HSM_OP_RANDOM, (void *)8, 8, buf, 16, 0, 0);
 	refused(-EFAULT, "input faults");
 	ring_exec(&ring, fd, HSM_OP_RANDOM, (void *)(1ul << 63), 8, buf, 16, 0, 0);
