@@ -125,6 +125,9 @@ def main():
     check("same name again", not admin("shared", op="account-create", name="acme")["ok"])
     out = admin("shared", op="instance-add", name="acme", account=acme["account"], endpoint=f"https://localhost:{port}")
     check("instance-add", out["ok"], out)
+    for bad in "Acme", "ac.me", "-acme", "a" * 32:
+        out = admin("shared", op="instance-add", name=bad, account=acme["account"], endpoint="https://localhost:1")
+        check(f"instance-add of {bad[:8]}, which no route carries", not out["ok"], out)
     out = admin("acme", op="account-import", **{k: v for k, v in acme.items() if k != "ok"})
     check("account-import", out["ok"], out)
     app = admin("acme", op="credential-issue", name="app")

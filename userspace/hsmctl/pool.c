@@ -11,6 +11,7 @@
 #include "card.h"
 #include "driver.h"
 #include "hsmctl.h"
+#include "route.h"
 #include "uuid.h"
 
 #define MAX_CARDS	16
@@ -189,18 +190,11 @@ static int parse_cards(const char *text, struct creation *cr)
 	}
 }
 
-static bool is_pool_name(const char *s)
-{
-	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_-");
-
-	return n && !s[n] && n < HSM_POOL_NAME_LEN && s[0] != '-' && s[0] != '_';
-}
-
 static int parse_create(const struct ctl *c, struct creation *cr)
 {
-	if (!is_pool_name(c->name))
+	if (!route_name_valid(c->name))
 		return ctl_usage("pool name '%s': up to %d characters of a-z 0-9 _ -, the first a letter or digit, not card<N>",
-				 c->name, HSM_POOL_NAME_LEN - 1);
+				 c->name, ROUTE_NAME_LEN - 1);
 	if (parse_cards(c->cards, cr))
 		return ctl_usage("--cards '%s': give numbers of different cards, at most %d, as in 0,1", c->cards, MAX_CARDS);
 	if (ctl_number(c->queue_pairs, 1, 64, &cr->queue_pairs))

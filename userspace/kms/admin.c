@@ -23,6 +23,8 @@
 #define SECRET_LEN	40	/* characters, as AWS has them */
 #define AKID_LEN	20
 
+_Static_assert(STORE_INSTANCE_MAX == ROUTE_NAME_LEN - 1, "one rule for instance names");
+
 #define from_member(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 
 /* An administration call that needs the card or the store. */
@@ -86,11 +88,11 @@ static const char *string(const json_t *in, const char *name)
 	return s ? s : "";
 }
 
-static bool is_name(const char *s, size_t max)
+static bool is_name(const char *s)
 {
 	size_t len = strlen(s);
 
-	if (!len || len > max || !isalnum((unsigned char)*s))
+	if (!len || len > STORE_NAME_MAX || !isalnum((unsigned char)*s))
 		return false;
 	for (; *s; s++)
 		if (!isalnum((unsigned char)*s) && !strchr("._-", *s))
@@ -248,7 +250,7 @@ static void account_create(struct worker *w, struct admin_call *call, const json
 	const char *name = string(in, "name");
 	struct job *j;
 
-	if (!is_name(name, STORE_NAME_MAX)) {
+	if (!is_name(name)) {
 		admin_refuse(call, "give the account a name: letters, digits, '.', '_', '-', at most %d", STORE_NAME_MAX);
 		return;
 	}
@@ -270,7 +272,7 @@ static void account_import(struct worker *w, struct admin_call *call, const json
 	struct account_search known = { .id = id, .name = name };
 	struct job *j;
 
-	if (!is_account(id) || !is_name(name, STORE_NAME_MAX) || !is_akid(akid) || !is_secret(secret)) {
+	if (!is_account(id) || !is_name(name) || !is_akid(akid) || !is_secret(secret)) {
 		admin_refuse(call, "account-import takes what account-create of the shared KMS answered:"
 			     " account (12 digits), name, access_key_id, secret_access_key (%d characters)", SECRET_LEN);
 		return;
@@ -300,7 +302,7 @@ static void credential_issue(struct worker *w, struct admin_call *call, const js
 	struct account_search search = { .name = name };
 	struct job *j;
 
-	if (!is_name(name, STORE_NAME_MAX)) {
+	if (!is_name(name)) {
 		admin_refuse(call, "give the credential a name: letters, digits, '.', '_', '-', at most %d",
 			     STORE_NAME_MAX);
 		return;
@@ -383,8 +385,9 @@ static void instance_add(struct worker *w, struct admin_call *call, const json_t
 	struct account_search search = { .id = string(in, "account") };
 	struct job *j;
 
-	if (!is_name(name, STORE_INSTANCE_MAX)) {
-		admin_refuse(call, "name the instance as its pool: at most %d of a-z, 0-9, '_', '-'", STORE_INSTANCE_MAX);
+	if (!route_name_valid(name)) {
+		admin_refuse(call, "name the instance as its pool: at most %d of a-z, 0-9, '_', '-', the first a letter or"
+			     " digit", STORE_INSTANCE_MAX);
 		return;
 	}
 	if (!strcmp(name, w->kms->cfg.name)) {

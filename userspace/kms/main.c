@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* hsm-kms: options, start and end. */
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <malloc.h>
@@ -49,15 +48,6 @@ static int refuse(const char *what)
 	return -EINVAL;
 }
 
-static bool is_pool_name(const char *s)
-{
-	size_t len = strlen(s);
-
-	if (!len || len > STORE_INSTANCE_MAX || !isalnum((unsigned char)*s))
-		return false;
-	return strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == len;
-}
-
 static int check(struct kms_config *c, const char *role, const char *uid, const char *workers)
 {
 	char *end;
@@ -68,7 +58,7 @@ static int check(struct kms_config *c, const char *role, const char *uid, const 
 	if (strcmp(role, "shared") && strcmp(role, "dedicated"))
 		return refuse("--role is dedicated or shared");
 	c->shared = !strcmp(role, "shared");
-	if (!is_pool_name(c->name))
+	if (!route_name_valid(c->name))
 		return refuse("--name is a pool's name: at most 31 of a-z, 0-9, '_', '-'");
 	if (!strlen(c->region) || strlen(c->region) > 32 ||
 	    strspn(c->region, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(c->region))

@@ -21,13 +21,6 @@ static int bad_spec(const char *spec)
 	return -EINVAL;
 }
 
-bool route_name_valid(const char *name)
-{
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-");
-
-	return n && !name[n] && n < ROUTE_NAME_LEN && name[0] != '-' && name[0] != '_';
-}
-
 bool route_uid_allowed(uid_t uid, uid_t accept_uid)
 {
 	return !uid || uid == geteuid() || (accept_uid != (uid_t)-1 && uid == accept_uid);

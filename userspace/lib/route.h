@@ -22,6 +22,9 @@
 #define ROUTE_MAX_PAYLOAD 61440u
 #define ROUTE_NAME_LEN 32	/* instance (= pool) name with its NUL */
 
+/* [a-z0-9][a-z0-9_-]*, shorter than ROUTE_NAME_LEN: it becomes a file name and a netlink string. */
+bool route_name_valid(const char *name);
+
 /* ---- the KMS's side ---- */
 
 struct route_server;

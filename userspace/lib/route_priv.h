@@ -36,8 +36,6 @@ int route_usersock_serve(const char *dir, const char *name, uid_t accept_uid, st
 			 route_request_fn fn, void *arg, struct route_server **srv);
 int route_usersock_open(const char *dir, struct ring *ring, struct route_client **cli);
 
-/* [a-z0-9][a-z0-9_-]*, shorter than ROUTE_NAME_LEN: it becomes a file name and a netlink string. */
-bool route_name_valid(const char *name);
 /* Root, our own uid, or the configured one. */
 bool route_uid_allowed(uid_t uid, uid_t accept_uid);
 
