@@ -24,9 +24,11 @@
 #if __has_include("system/iothread.h")
 #include "system/iothread.h"
 #include "system/dma.h"
+#include "system/system.h"
 #else
 #include "sysemu/iothread.h"
 #include "sysemu/dma.h"
+#include "sysemu/sysemu.h"
 #endif
 
 #define HSM_QEMU_AT_LEAST(major, minor)					\

@@ -411,6 +411,12 @@ static void free_ring_side(HsmState *s)
 	s->bh = NULL;
 }
 
+/* A QEMU that quits does not unplug its devices. */
+static void power_off(Notifier *n, void *opaque)
+{
+	hsm_fw_sync(container_of(n, HsmState, exit)->fw);
+}
+
 static int init_pci(HsmState *s, Error **errp)
 {
 	PCIDevice *pci = &s->pci;
@@ -556,6 +562,8 @@ static void hsm_realize(PCIDevice *pci, Error **errp)
 	 */
 	s->delay_timer = timer_new_ns(QEMU_CLOCK_REALTIME, delay_expired, s);
 	hsm_workers_start(s);
+	s->exit.notify = power_off;
+	qemu_add_exit_notifier(&s->exit);
 	return;
 qps:
 	free_qps(s);
@@ -570,6 +578,7 @@ static void hsm_exit(PCIDevice *pci)
 {
 	HsmState *s = HSM(pci);
 
+	qemu_remove_exit_notifier(&s->exit);
 	/* Register writes that wait for the BQL now come to nothing. */
 	qatomic_set(&s->gone, true);
 	/* Memory that a worker uses can't go: better a late unplug than a wild write. */

@@ -100,6 +100,7 @@ struct HsmState {
 	QEMUBH *bh;			/* hsm_reconcile() in the ring thread */
 	Error *blocker;
 	struct hsm_fw *fw;
+	Notifier exit;
 
 	/* Registers, written under the BQL; enable, running and fatal are atomic. */
 	uint32_t admin_size;

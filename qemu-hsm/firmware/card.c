@@ -226,13 +226,20 @@ fail:
 	return err;
 }
 
+void hsm_fw_sync(struct hsm_fw *fw)
+{
+	pthread_mutex_lock(&fw->admin);
+	/* Nobody is left to tell if it fails; what is lost then is a count of keys. */
+	if (fw->dirty || fw->keys_stored != fw->keys_generated)
+		fw_partition_sync(fw);
+	pthread_mutex_unlock(&fw->admin);
+}
+
 void hsm_fw_close(struct hsm_fw *fw)
 {
 	if (!fw)
 		return;
-	/* Nobody is left to tell if it fails; what is lost then is a count of keys. */
-	if (fw->dirty || fw->keys_stored != fw->keys_generated)
-		fw_partition_sync(fw);
+	hsm_fw_sync(fw);
 	for (uint32_t i = 0; i < HSM_MAX_PARTITIONS; i++)
 		EVP_PKEY_free(fw->offers[i].key);
 	fw_nvram_close(&fw->nvram);

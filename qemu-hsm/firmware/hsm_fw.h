@@ -28,7 +28,13 @@ struct hsm_fw_config {
  */
 int hsm_fw_open(const struct hsm_fw_config *cfg, struct hsm_fw **fw);
 
-/* Powers off: wipes keys from memory.  No other call may be running.  NULL is ignored. */
+/*
+ * Writes what NVRAM does not have yet: the count of keys.  Thread safe.  For a
+ * host that goes away without hsm_fw_close().
+ */
+void hsm_fw_sync(struct hsm_fw *fw);
+
+/* Powers off: as hsm_fw_sync(), and wipes keys from memory.  No other call may be running.  NULL is ignored. */
 void hsm_fw_close(struct hsm_fw *fw);
 
 /*

@@ -80,16 +80,22 @@ static void test_survives(void **state)
 static void test_durable_at_once(void **state)
 {
 	struct card *c = *state;
-	uint8_t file[8192];
+	uint8_t file[8192], token[128];
 	struct card twin = { 0 };
 	struct hsm_partition_entry e, f;
+	struct hsm_identify_out id;
 
+	/* The count of keys is the one thing that waits to be asked. */
+	assert_int_equal(generate(c, part_a, BOTH, token), 0);
+	hsm_fw_sync(c->fw);
 	snprintf(twin.nvram, sizeof(twin.nvram), "%s/twin", c->dir);
 	spill(twin.nvram, file, slurp(c->nvram, file, sizeof(file)));
 	assert_int_equal(try_open(&twin, NULL), 0);
 	partition_entry(c, part_a, &e);
 	partition_entry(&twin, part_a, &f);
 	assert_memory_equal(&e, &f, sizeof(e));
+	identify(&twin, &id);
+	assert_int_equal(le64toh(id.keys_generated), 1);
 	card_off(&twin);
 }
 

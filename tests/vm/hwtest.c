@@ -3,9 +3,10 @@
  * Drives a card from userspace in the VM, without the driver: registers, admin
  * queue, queue pairs, shadow doorbells, bad input.  TAP on stdout.
  *
- *	hwtest PCI-ADDRESS [MS | iommu]	e.g. 0000:01:00.0; no driver may be bound to it
+ *	hwtest PCI-ADDRESS [MS | keep | iommu]	e.g. 0000:01:00.0; no driver may be bound to it
  *
  * MS: the card was told to delay commands that long; then only this is tested.
+ * keep: a key is made last, and its partition stays.
  * iommu: the card is behind one; then only that it refuses this.
  *
  * Memory is mlocked; its bus addresses come from /proc/self/pagemap.
@@ -368,6 +369,11 @@ int main(int argc, char **argv)
 	check(create(&admin, &qp, ENTRIES, 1ull << 50) == HSM_ST_DMA, "a ring out of reach: DMA");
 	check(create(&admin, &qp, ENTRIES, bus(qp.sq)) == HSM_ST_OK, "CREATE_QP");
 	check(create(&admin, &qp, ENTRIES, bus(qp.sq)) == HSM_ST_NO_RESOURCES, "a qid once only");
+	if (argc > 2 && !strcmp(argv[2], "keep")) {
+		test_crypt(&qp);
+		printf("1..%d\n", tests);
+		return failures != 0;
+	}
 	if (argc > 2) {
 		test_late(&qp, atoi(argv[2]));
 		printf("1..%d\n", tests);

@@ -57,17 +57,20 @@ check "card 1 does not mind" hwtest 2
 # Linux needs a second to power the slot down; before that the port ignores device_del.
 sleep 2
 check "device_del after it" qmp wait-event DEVICE_DELETED 10 device_del id=card0
-qmp device_add driver=hsm id=card0 bus=rp0 nvram=fresh.nvram iothread=io0
+qmp device_add driver=hsm id=card0 bus=rp0 nvram="$vm_dir/fresh.nvram" iothread=io0
 check "device_add after surprise removal" within 15 present 1
 check "the new card works" hwtest 1
 check "device_del" qmp wait-event DEVICE_DELETED 20 device_del id=card1
 check "card 1 is gone" within 10 absent 2
-qmp device_add driver=hsm id=card1 bus=rp1 nvram=card1.nvram
+qmp device_add driver=hsm id=card1 bus=rp1 nvram="$vm_dir/card1.nvram"
 check "device_add, no iothread" within 15 present 2
 check "a card in the main loop works" hwtest 2
+check "a key is made" hwtest 2 keep
 check "kernel log" tests/vm/vm-dmesg-check
-
+counted() { [ "$(od -An -j48 -N8 -tu8 "$vm_dir/card1.nvram")" -gt "$1" ]; }
+keys=$(od -An -j48 -N8 -tu8 "$vm_dir/card1.nvram")
 tests/vm/vm-down
+check "QEMU has counted it when it is gone" counted "$keys"
 # Not in use by the guest: a card that did not look would find its rings.
 boot -q "-device intel-iommu" -a intel_iommu=off
 check "behind an IOMMU that came after the card" hwtest 1 iommu
