@@ -15,22 +15,26 @@ mode()
 	cat "$RIG/mode"
 }
 
-# Packages by what needs them.  Names are those of Debian 12 and 13.
+# Packages by what needs them.  Names are those of Debian 12 and 13, but for clang's runtime.
 PKG_BUILD="gcc make pkg-config libc6-dev libssl-dev liburing-dev libnl-3-dev libnl-genl-3-dev
 	libsqlite3-dev libjansson-dev openssl ca-certificates python3 iproute2 procps"
 PKG_VM="qemu-system-x86 dpkg-dev libglib2.0-dev busybox-static cpio kmod xz-utils dropbear-bin
 	e2fsprogs linux-libc-dev bc bison flex libelf-dev binutils file"
 PKG_CLIENT="awscli python3-boto3 jq"
-PKG_TEST="libcmocka-dev clang libclang-rt-dev linux-source-6.1 util-linux mandoc"
+PKG_TEST="libcmocka-dev clang libclang-rt-dev linux-source util-linux mandoc"
 PKG_BENCH="nginx-light"
 
-# Debian 12 names clang's runtime by version.
+installed() { [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = "install ok installed" ]; }
+
+# Debian 12 names clang's runtime by version; the two busyboxes exclude each other.
 pkg_names()
 {
 	local p v
 
 	for p in "$@"; do
-		if [ "$p" = libclang-rt-dev ]; then
+		if [ "$p" = busybox-static ] && installed busybox; then
+			p=busybox
+		elif [ "$p" = libclang-rt-dev ]; then
 			v=$(apt-cache depends clang 2>/dev/null | sed -n '/.*Depends: clang-\([0-9]*\)$/{s//\1/p;q}') || true
 			p=libclang-rt-${v:-14}-dev
 		fi
@@ -45,7 +49,7 @@ need_packages()
 	# shellcheck disable=SC2046
 	names=$(pkg_names "$@")
 	for p in $names; do
-		[ "$(dpkg-query -W -f '${Status}' "$p" 2>/dev/null)" = "install ok installed" ] || missing="$missing $p"
+		installed "$p" || missing="$missing $p"
 	done
 	[ -n "$missing" ] || return 0
 	say "installing Debian packages:$missing"
@@ -55,8 +59,8 @@ need_packages()
 	$run apt-get -qq update || die "apt-get update failed"
 	names=$(pkg_names "$@")
 	# shellcheck disable=SC2086
-	DEBIAN_FRONTEND=noninteractive $run apt-get -qq install -y --no-install-recommends $names \
-		>"$ROOT/build/apt.log" 2>&1 || { tail -n 20 "$ROOT/build/apt.log" >&2; die "apt-get install failed; whole log: build/apt.log"; }
+	quiet apt.log $run env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 \
+		install -y --no-remove --no-install-recommends $names
 }
 
 # locked CMD...: one at a time of all rigs that run side by side in this checkout.
