@@ -64,7 +64,25 @@ need_packages()
 }
 
 # locked CMD...: one at a time of all rigs that run side by side in this checkout.
-locked() { flock "$ROOT/build/lock" "$@"; }
+locked() { flock --no-fork "$ROOT/build/lock" "$@"; }
+
+# ends_with_us PID: SIGTERM would end us alone, and background jobs don't hear Ctrl-C.
+ends_with_us()
+{
+	# shellcheck disable=SC2064
+	trap "kill $1 2>/dev/null || true; wait $1 || true; exit 130" INT TERM
+}
+
+# attended CMD...: runs it, and takes it along when we are told to end.
+attended()
+{
+	local rc=0
+	"$@" &
+	ends_with_us $!
+	wait $! || rc=$?
+	trap - INT TERM
+	return $rc
+}
 
 # quiet LOG CMD...: output into build/LOG, shown only on failure, with a sign of life.
 quiet()
@@ -74,11 +92,13 @@ quiet()
 	mkdir -p "$(dirname "$log")"
 	"$@" >"$log" 2>&1 </dev/null &
 	pid=$!
+	ends_with_us $pid
 	while kill -0 $pid 2>/dev/null; do
 		sleep 0.2
 		n=$((n + 1))
 		[ $((n % 75)) -ne 0 ] || say "  ... $((n / 5)) s"
 	done
+	trap - INT TERM
 	wait $pid && return 0
 	tail -n 40 "$log" >&2
 	die "failed: $* (whole log: ${log#"$ROOT"/})"

@@ -5,6 +5,7 @@
 #	./rig test [SUITE...]		only these
 
 LOGS=$ROOT/build/test
+export CMOCKA_MESSAGE_OUTPUT=TAP
 export HSM_RIG_DIR=$ROOT/build/test-rig	# not the rig that somebody may be using
 RIG=$HSM_RIG_DIR
 mkdir -p "$LOGS" "$RIG"
@@ -16,15 +17,17 @@ START=$(date +%s)
 
 . tests/rig/stack.sh
 
+wanted() { [ -z "$ONLY" ] || [[ " $ONLY " == *" $1 "* ]]; }
+
 # suite NAME SECONDS CMD...: runs it under a time limit and counts what it says.
 suite()
 {
 	local name=$1 limit=$2 log=$LOGS/$1.log rc=0 p f s t0
 	shift 2
-	if [ -n "$ONLY" ]; then case " $ONLY " in *" $name "*) ;; *) return 0 ;; esac; fi
+	wanted "$name" || return 0
 	t0=$(date +%s)
 	say "$name ..."
-	CMOCKA_MESSAGE_OUTPUT=TAP timeout --kill-after=20 "$limit" "$@" >"$log" 2>&1 </dev/null || rc=$?
+	attended timeout --kill-after=60 "$limit" "$@" >"$log" 2>&1 </dev/null || rc=$?
 	p=$(grep -cE '^[[:space:]]*ok [0-9]+' "$log") || true
 	f=$(grep -cE '^[[:space:]]*not ok [0-9]+' "$log") || true
 	s=$(grep -cE "$SKIPPED_TEST" "$log") || true
@@ -54,6 +57,13 @@ suite()
 need_packages $PKG_BUILD $PKG_VM $PKG_CLIENT $PKG_TEST
 build_native
 build_vm
+if wanted driver-debug; then
+	say "getting a kernel with KASAN, lockdep and kmemleak; the first time it is built"
+	attended tests/vm/build-kernel.sh >/dev/null || say "no such kernel: driver-debug will fail"
+fi
+
+# What an interrupted suite left running.
+trap '[ ! -f "$RIG/mode" ] || stack_down' EXIT
 
 suite units 900 tests/rig/suite.sh units
 suite lint 120 tests/rig/suite.sh lint
