@@ -21,7 +21,13 @@
 
 /* Requests that an owner may have before it, unanswered. */
 #define OWNER_CREDIT		256u
+/* Of its answers that wait for room in a gateway's socket, as truesize. */
+#define OWNER_UNSENT_BYTES	(2u << 20)
 #define TIMEOUT_DEFAULT_MS	10000u
+
+/* Answers that find no room are sent again this often, until so long after the deadline. */
+#define RESEND_MS		10u
+#define UNSENT_MS		2000u
 
 /*
  * Port numbers are reused, and per namespace: a peer is its socket, which it
@@ -44,32 +50,36 @@ struct hsm_owner {
 	struct hsm_pool *pool;		/* lives longer: see hsm_router_drop_pool() */
 	u64 generation;			/* of the pool's binding */
 	unsigned int outstanding;
+	unsigned int unsent;		/* truesize of its replies that wait for room */
 };
 
-/* A request on its way.  Whoever unlinks it owns it, and answers it. */
+/* An accepted request: until its answer is in the gateway's socket, or nobody is there. */
 struct hsm_xact {
 	u64 xid;
 	u64 cookie;
-	/* While linked: */
 	unsigned long deadline;		/* jiffies */
-	struct hsm_owner *owner;
+	struct hsm_owner *owner;	/* NULL: gone */
 	struct hsm_gateway *gateway;
 	struct hlist_node hash_node;
 	struct list_head owner_node;
 	struct list_head gateway_node;
-	/* Once unlinked, where the answer goes: */
-	struct list_head answer_node;
-	struct net *net;		/* with a reference */
-	u32 portid;
-	u32 error;			/* errno of a synthetic answer */
+	/* The answer, once there is one: */
+	struct list_head unsent_node;	/* empty: no answer yet */
+	struct sk_buff *reply;		/* the owner's; NULL: a synthetic one, of: */
+	u32 error;			/* errno */
 };
 
-/* Everything here is process context.  The lock nests in hsm_topology and RCU. */
+/*
+ * Everything here is process context.  The lock nests in hsm_topology and RCU.
+ * Messages are sent under it, with softirqs off as nfnetlink_queue does: sending
+ * doesn't sleep then, and a peer stays what it is.
+ */
 static DEFINE_SPINLOCK(router_lock);
 /* Under router_lock: */
 static DEFINE_HASHTABLE(xacts, 10);
 static LIST_HEAD(owners);
 static LIST_HEAD(gateways);
+static LIST_HEAD(unsent);		/* hsm_xact.unsent_node */
 static bool shut;
 static bool expire_armed;
 static unsigned long expire_at;		/* jiffies; meaningful while armed */
@@ -89,6 +99,35 @@ static void peer_init(struct hsm_peer *peer, struct sk_buff *skb, struct genl_in
 	peer->portid = info->snd_portid;
 	INIT_LIST_HEAD(&peer->node);
 	INIT_LIST_HEAD(&peer->xacts);
+}
+
+/*
+ * Takes msg: 0, -EAGAIN (no room now), -ECONNREFUSED (closed).
+ *
+ * A socket that overruns loses whatever comes until it was read empty, also what
+ * concerns others.  So the router stops before, and leaves a quarter of the buffer
+ * to acknowledgments.
+ */
+static int peer_send(const struct hsm_peer *peer, struct sk_buff *msg)
+{
+	struct sock *sk = peer->sk;
+	unsigned int rmem = atomic_read(&sk->sk_rmem_alloc);
+	int ret;
+
+	lockdep_assert_held(&router_lock);
+
+	/*
+	 * Its port may already be another socket's.  One that closes between here
+	 * and the look-up of the port is missed: nothing sends to a socket.
+	 */
+	if (sock_flag(sk, SOCK_DEAD))
+		ret = -ECONNREFUSED;
+	else if (rmem && rmem + msg->truesize > READ_ONCE(sk->sk_rcvbuf) / 4 * 3)
+		ret = -EAGAIN;
+	else
+		return genlmsg_unicast(peer->net, msg, peer->portid);
+	nlmsg_free(msg);
+	return ret;
 }
 
 static struct hsm_gateway *gateway_find(const struct sock *sk)
@@ -129,138 +168,160 @@ static struct hsm_xact *xact_find(u64 xid)
 	return NULL;
 }
 
-static void xact_link(struct hsm_xact *xact, struct hsm_owner *owner,
-		      struct hsm_gateway *gateway)
+static void xact_link(struct hsm_xact *xact)
 {
 	lockdep_assert_held(&router_lock);
 
-	xact->owner = owner;
-	xact->gateway = gateway;
-	owner->outstanding++;
+	xact->owner->outstanding++;
 	hash_add(xacts, &xact->hash_node, xact->xid);
-	list_add_tail(&xact->owner_node, &owner->peer.xacts);
-	list_add_tail(&xact->gateway_node, &gateway->peer.xacts);
+	list_add_tail(&xact->owner_node, &xact->owner->peer.xacts);
+	list_add_tail(&xact->gateway_node, &xact->gateway->peer.xacts);
+	INIT_LIST_HEAD(&xact->unsent_node);
 }
 
-/* The caller owns it then, and ends with xact_free(). */
-static void xact_unlink(struct hsm_xact *xact)
+static void expire_arm(unsigned long at)
 {
 	lockdep_assert_held(&router_lock);
 
-	xact->net = get_net(xact->gateway->peer.net);
-	xact->portid = xact->gateway->peer.portid;
-	xact->owner->outstanding--;
-	hash_del(&xact->hash_node);
-	list_del(&xact->owner_node);
-	list_del(&xact->gateway_node);
+	if (expire_armed && !time_before(at, expire_at))
+		return;
+	expire_armed = true;
+	expire_at = at;
+	mod_delayed_work(hsm_wq, &expire_work, time_after(at, jiffies) ? at - jiffies : 0);
 }
 
-static void xact_free(struct hsm_xact *xact)
+static void xact_disown(struct hsm_xact *xact)
 {
-	put_net(xact->net);
+	xact->owner->outstanding--;
+	if (xact->reply)
+		xact->owner->unsent -= xact->reply->truesize;
+	list_del(&xact->owner_node);
+	xact->owner = NULL;
+}
+
+static void xact_end(struct hsm_xact *xact)
+{
+	lockdep_assert_held(&router_lock);
+
+	if (xact->owner)
+		xact_disown(xact);
+	hash_del(&xact->hash_node);
+	list_del(&xact->gateway_node);
+	list_del(&xact->unsent_node);
+	nlmsg_free(xact->reply);
 	kfree(xact);
 }
 
-/* The answer is to be sent by answers_send(), after unlock. */
-static void xact_fail(struct hsm_xact *xact, u32 error, struct list_head *answers)
+static struct sk_buff *error_make(const struct hsm_xact *xact)
 {
-	xact_unlink(xact);
-	xact->error = error;
-	list_add_tail(&xact->answer_node, answers);
+	struct sk_buff *msg = genlmsg_new(nla_total_size_64bit(sizeof(u64)) +
+					  nla_total_size(sizeof(u32)), GFP_ATOMIC);
+	void *hdr;
+
+	if (!msg)
+		return NULL;
+	hdr = genlmsg_put(msg, 0, 0, &hsm_genl_family, 0, HSM_CMD_ROUTE_REPLY);
+	if (!hdr || nla_put_u64_64bit(msg, HSM_A_COOKIE, xact->cookie, HSM_A_PAD) ||
+	    nla_put_u32(msg, HSM_A_ERROR, xact->error)) {
+		nlmsg_free(msg);
+		return NULL;
+	}
+	genlmsg_end(msg, hdr);
+	return msg;
 }
 
-static void answers_send(struct list_head *answers)
+/* Sends the answer.  False: there was no room; else the request has ended. */
+static bool xact_send(struct hsm_xact *xact)
 {
-	struct hsm_xact *xact, *next;
+	struct sk_buff *msg;
 
-	list_for_each_entry_safe(xact, next, answers, answer_node) {
-		struct sk_buff *msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-		void *hdr = NULL;
+	/* A clone: sending takes the message, also when it fails. */
+	msg = xact->reply ? skb_clone(xact->reply, GFP_ATOMIC) : error_make(xact);
+	if (!msg || peer_send(&xact->gateway->peer, msg) == -EAGAIN)
+		return false;
+	xact_end(xact);
+	return true;
+}
 
-		if (msg)
-			hdr = genlmsg_put(msg, 0, 0, &hsm_genl_family, 0,
-					  HSM_CMD_ROUTE_REPLY);
-		if (hdr && !nla_put_u64_64bit(msg, HSM_A_COOKIE, xact->cookie, HSM_A_PAD) &&
-		    !nla_put_u32(msg, HSM_A_ERROR, xact->error)) {
-			genlmsg_end(msg, hdr);
-			trace_hsm_route_reply(xact->xid, xact->error);
-			/* If the gateway's buffer is full its socket says so: -ENOBUFS. */
-			genlmsg_unicast(xact->net, msg, xact->portid);
-		} else {
-			nlmsg_free(msg);
-		}
-		xact_free(xact);
-	}
+/* The answer is ->reply or ->error: sends it, now or later. */
+static void xact_answer(struct hsm_xact *xact)
+{
+	lockdep_assert_held(&router_lock);
+
+	trace_hsm_route_reply(xact->xid, xact->error);
+	if (xact_send(xact))
+		return;
+	list_add_tail(&xact->unsent_node, &unsent);
+	expire_arm(jiffies + msecs_to_jiffies(RESEND_MS));
+}
+
+static void xact_fail(struct hsm_xact *xact, u32 error)
+{
+	xact->error = error;
+	xact_answer(xact);
 }
 
 static void router_expire(struct work_struct *work)
 {
-	unsigned long now, next = 0;
+	struct hsm_xact *xact, *next;
 	struct hlist_node *tmp;
-	struct hsm_xact *xact;
-	bool again = false;
-	LIST_HEAD(answers);
 	unsigned int i;
 
-	spin_lock(&router_lock);
-	now = jiffies;
+	spin_lock_bh(&router_lock);
+	expire_armed = false;
+	list_for_each_entry_safe(xact, next, &unsent, unsent_node)
+		if (!xact_send(xact) &&
+		    time_after(jiffies, xact->deadline + msecs_to_jiffies(UNSENT_MS)))
+			xact_end(xact);
+	if (!list_empty(&unsent))
+		expire_arm(jiffies + msecs_to_jiffies(RESEND_MS));
 	hash_for_each_safe(xacts, i, tmp, xact, hash_node) {
-		if (time_after_eq(now, xact->deadline)) {
-			xact_fail(xact, ETIMEDOUT, &answers);
-		} else if (!again || time_before(xact->deadline, next)) {
-			again = true;
-			next = xact->deadline;
-		}
+		if (!list_empty(&xact->unsent_node))
+			continue;
+		if (time_after_eq(jiffies, xact->deadline))
+			xact_fail(xact, ETIMEDOUT);
+		else
+			expire_arm(xact->deadline);
 	}
-	/* A request that was added meanwhile waits for the lock to do the same. */
-	if (again)
-		mod_delayed_work(hsm_wq, &expire_work, next - now);
-	expire_at = next;
-	expire_armed = again;
-	spin_unlock(&router_lock);
-	answers_send(&answers);
-}
-
-static void expire_arm(unsigned long deadline)
-{
-	lockdep_assert_held(&router_lock);
-
-	if (expire_armed && !time_before(deadline, expire_at))
-		return;
-	expire_armed = true;
-	expire_at = deadline;
-	mod_delayed_work(hsm_wq, &expire_work,
-			 time_after(deadline, jiffies) ? deadline - jiffies : 0);
+	spin_unlock_bh(&router_lock);
 }
 
 /* ---- dropping peers ---- */
 
-static void owner_drop(struct hsm_owner *owner, struct list_head *answers,
-		       struct list_head *dropped)
+static void owner_drop(struct hsm_owner *owner, struct list_head *dropped)
 {
 	struct hsm_xact *xact, *next;
 
 	lockdep_assert_held(&router_lock);
 
-	list_for_each_entry_safe(xact, next, &owner->peer.xacts, owner_node)
-		xact_fail(xact, ECONNRESET, answers);
+	list_for_each_entry_safe(xact, next, &owner->peer.xacts, owner_node) {
+		xact_disown(xact);
+		if (list_empty(&xact->unsent_node)) {
+			xact_fail(xact, ECONNRESET);
+		} else if (xact->reply) {
+			/* It would hold memory that is nobody's. */
+			nlmsg_free(xact->reply);
+			xact->reply = NULL;
+			xact->error = ECONNRESET;
+		}
+	}
 	owner->pool->owner = NULL;
 	list_move(&owner->peer.node, dropped);
 }
 
 /* Nobody is left to answer: the requests are forgotten, late replies find nothing. */
-static void gateway_drop(struct hsm_gateway *gateway, struct list_head *forgotten,
-			 struct list_head *dropped)
+static void gateway_drop(struct hsm_gateway *gateway, struct list_head *dropped)
 {
 	struct hsm_xact *xact, *next;
 
 	lockdep_assert_held(&router_lock);
 
 	list_for_each_entry_safe(xact, next, &gateway->peer.xacts, gateway_node)
-		xact_fail(xact, 0, forgotten);
+		xact_end(xact);
 	list_move(&gateway->peer.node, dropped);
 }
 
+/* After unlock: the last reference on a socket may sleep. */
 static void peers_free(struct list_head *dropped_owners, struct list_head *dropped_gateways)
 {
 	struct hsm_gateway *gateway, *next_gateway;
@@ -276,25 +337,15 @@ static void peers_free(struct list_head *dropped_owners, struct list_head *dropp
 	}
 }
 
-static void xacts_free(struct list_head *forgotten)
-{
-	struct hsm_xact *xact, *next;
-
-	list_for_each_entry_safe(xact, next, forgotten, answer_node)
-		xact_free(xact);
-}
-
 void hsm_router_drop_pool(struct hsm_pool *pool, u64 generation)
 {
 	LIST_HEAD(dropped);
-	LIST_HEAD(answers);
 	LIST_HEAD(none);
 
-	spin_lock(&router_lock);
+	spin_lock_bh(&router_lock);
 	if (pool->owner && pool->owner->generation != generation)
-		owner_drop(pool->owner, &answers, &dropped);
-	spin_unlock(&router_lock);
-	answers_send(&answers);
+		owner_drop(pool->owner, &dropped);
+	spin_unlock_bh(&router_lock);
 	peers_free(&dropped, &none);
 }
 
@@ -302,9 +353,9 @@ u32 hsm_router_owner_portid(struct hsm_pool *pool)
 {
 	u32 portid;
 
-	spin_lock(&router_lock);
+	spin_lock_bh(&router_lock);
 	portid = pool->owner ? pool->owner->peer.portid : 0;
-	spin_unlock(&router_lock);
+	spin_unlock_bh(&router_lock);
 	return portid;
 }
 
@@ -322,22 +373,18 @@ static int router_notify(struct notifier_block *nb, unsigned long event, void *d
 	struct hsm_owner *owner, *next_owner;
 	LIST_HEAD(dropped_gateways);
 	LIST_HEAD(dropped_owners);
-	LIST_HEAD(forgotten);
-	LIST_HEAD(answers);
 
 	if (event != NETLINK_URELEASE || notify->protocol != NETLINK_GENERIC)
 		return NOTIFY_DONE;
 
-	spin_lock(&router_lock);
+	spin_lock_bh(&router_lock);
 	list_for_each_entry_safe(gateway, next_gateway, &gateways, peer.node)
 		if (peer_closed(&gateway->peer, notify))
-			gateway_drop(gateway, &forgotten, &dropped_gateways);
+			gateway_drop(gateway, &dropped_gateways);
 	list_for_each_entry_safe(owner, next_owner, &owners, peer.node)
 		if (peer_closed(&owner->peer, notify))
-			owner_drop(owner, &answers, &dropped_owners);
-	spin_unlock(&router_lock);
-	answers_send(&answers);
-	xacts_free(&forgotten);
+			owner_drop(owner, &dropped_owners);
+	spin_unlock_bh(&router_lock);
 	peers_free(&dropped_owners, &dropped_gateways);
 	return NOTIFY_DONE;
 }
@@ -360,7 +407,7 @@ int hsm_router_gateway_register(struct sk_buff *skb, struct genl_info *info)
 		return -ENOMEM;
 	peer_init(&gateway->peer, skb, info);
 
-	spin_lock(&router_lock);
+	spin_lock_bh(&router_lock);
 	if (shut) {
 		ret = -ESHUTDOWN;
 		GENL_SET_ERR_MSG(info, "the module is being unloaded");
@@ -370,7 +417,7 @@ int hsm_router_gateway_register(struct sk_buff *skb, struct genl_info *info)
 	} else {
 		list_add_tail(&gateway->peer.node, &gateways);
 	}
-	spin_unlock(&router_lock);
+	spin_unlock_bh(&router_lock);
 	if (ret) {
 		sock_put(gateway->peer.sk);
 		kfree(gateway);
@@ -440,9 +487,9 @@ int hsm_router_owner_register(struct sk_buff *skb, struct genl_info *info)
 	peer_init(&owner->peer, skb, info);
 	owner->generation = generation;
 
-	spin_lock(&router_lock);
+	spin_lock_bh(&router_lock);
 	ret = owner_add(owner, pool, info);
-	spin_unlock(&router_lock);
+	spin_unlock_bh(&router_lock);
 	if (ret) {
 		sock_put(owner->peer.sk);
 		kfree(owner);
@@ -485,19 +532,16 @@ static bool class_allowed(const struct hsm_pool *pool, u32 class)
 	return class == HSM_CLASS_CRYPTO && (pool->flags & HSM_POOL_F_SHARED);
 }
 
-/* Finds the owner and links xact to it: 0 with *net (referenced) and *portid. */
-static int request_link(struct hsm_xact *xact, struct sk_buff *skb, struct genl_info *info,
-			struct net **net, u32 *portid)
+/* Finds gateway and owner. */
+static int request_check(struct hsm_xact *xact, struct sk_buff *skb, struct genl_info *info)
 {
-	struct hsm_gateway *gateway;
-	struct hsm_owner *owner;
 	struct hsm_pool *pool;
 
 	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "pools are found under RCU");
 	lockdep_assert_held(&router_lock);
 
-	gateway = gateway_find(NETLINK_CB(skb).sk);
-	if (!gateway) {
+	xact->gateway = gateway_find(NETLINK_CB(skb).sk);
+	if (!xact->gateway) {
 		GENL_SET_ERR_MSG(info, "this socket is not registered as a gateway");
 		return -EPERM;
 	}
@@ -510,19 +554,33 @@ static int request_link(struct hsm_xact *xact, struct sk_buff *skb, struct genl_
 		GENL_SET_ERR_MSG(info, "requests of this class do not pass to this pool");
 		return -EACCES;
 	}
-	owner = pool->owner;
-	if (!owner) {
+	xact->owner = pool->owner;
+	if (!xact->owner) {
 		GENL_SET_ERR_MSG(info, "nobody serves this pool");
 		return -ECONNREFUSED;
 	}
-	if (owner->outstanding >= OWNER_CREDIT) {
+	if (xact->owner->outstanding >= OWNER_CREDIT) {
 		GENL_SET_ERR_MSG(info, "the owner has too many requests before it");
 		return -EBUSY;
 	}
-	xact_link(xact, owner, gateway);
+	return 0;
+}
+
+/* Takes msg. */
+static int request_send(struct hsm_xact *xact, struct sk_buff *msg, struct genl_info *info)
+{
+	int ret = peer_send(&xact->owner->peer, msg);
+
+	if (ret == -EAGAIN) {
+		GENL_SET_ERR_MSG(info, "the owner's receive buffer is full");
+		return -EBUSY;
+	}
+	if (ret) {
+		GENL_SET_ERR_MSG(info, "nobody serves this pool");
+		return -ECONNREFUSED;
+	}
+	xact_link(xact);
 	expire_arm(xact->deadline);
-	*net = get_net(owner->peer.net);
-	*portid = owner->peer.portid;
 	return 0;
 }
 
@@ -531,8 +589,6 @@ int hsm_router_request(struct sk_buff *skb, struct genl_info *info)
 	u32 timeout_ms = TIMEOUT_DEFAULT_MS;
 	struct hsm_xact *xact;
 	struct sk_buff *msg;
-	struct net *net;
-	u32 portid;
 	u64 xid;
 	int ret;
 
@@ -558,46 +614,27 @@ int hsm_router_request(struct sk_buff *skb, struct genl_info *info)
 	}
 
 	rcu_read_lock();
-	spin_lock(&router_lock);
-	ret = request_link(xact, skb, info, &net, &portid);
-	spin_unlock(&router_lock);
+	spin_lock_bh(&router_lock);
+	ret = request_check(xact, skb, info);
+	if (ret)
+		nlmsg_free(msg);
+	else
+		ret = request_send(xact, msg, info);
+	spin_unlock_bh(&router_lock);
 	rcu_read_unlock();
+	/* If it was accepted, xact may be gone. */
 	trace_hsm_route_request(xid, nla_get_u32(info->attrs[HSM_A_CLASS]),
 				nla_len(info->attrs[HSM_A_PAYLOAD]), ret);
-	if (ret) {
-		nlmsg_free(msg);
+	if (ret)
 		kfree(xact);
-		return ret;
-	}
-
-	/* From here on xact may be gone at any time. */
-	ret = genlmsg_unicast(net, msg, portid);
-	put_net(net);
-	if (!ret)
-		return 0;
-
-	spin_lock(&router_lock);
-	xact = xact_find(xid);
-	if (xact)
-		xact_unlink(xact);
-	spin_unlock(&router_lock);
-	/* Somebody was faster and gave the gateway its answer. */
-	if (!xact)
-		return 0;
-	xact_free(xact);
-	if (ret == -EAGAIN) {
-		GENL_SET_ERR_MSG(info, "the owner's receive buffer is full");
-		return -EBUSY;
-	}
-	GENL_SET_ERR_MSG(info, "nobody serves this pool");
-	return -ECONNREFUSED;
+	return ret;
 }
 
 /* ---- replies ---- */
 
-/* The request that this socket may answer, unlinked. */
-static struct hsm_xact *reply_take(u64 xid, struct sk_buff *skb, struct genl_info *info,
-				   int *err)
+/* The request that this socket may answer with so many bytes. */
+static struct hsm_xact *reply_check(u64 xid, unsigned int truesize, struct sk_buff *skb,
+				    struct genl_info *info, int *err)
 {
 	struct hsm_xact *xact;
 
@@ -605,7 +642,8 @@ static struct hsm_xact *reply_take(u64 xid, struct sk_buff *skb, struct genl_inf
 
 	*err = -ENOENT;
 	xact = xact_find(xid);
-	if (!xact || xact->owner->peer.sk != NETLINK_CB(skb).sk) {
+	if (!xact || !xact->owner || xact->owner->peer.sk != NETLINK_CB(skb).sk ||
+	    !list_empty(&xact->unsent_node)) {
 		GENL_SET_ERR_MSG(info, "no request with this xid waits for this socket");
 		return NULL;
 	}
@@ -614,7 +652,11 @@ static struct hsm_xact *reply_take(u64 xid, struct sk_buff *skb, struct genl_inf
 		GENL_SET_ERR_MSG(info, "the caller may not use the pool");
 		return NULL;
 	}
-	xact_unlink(xact);
+	if (xact->owner->unsent + truesize > OWNER_UNSENT_BYTES) {
+		GENL_SET_ERR_MSG(info, "too many replies wait for the gateway to read");
+		*err = -EBUSY;
+		return NULL;
+	}
 	return xact;
 }
 
@@ -646,16 +688,17 @@ int hsm_router_reply(struct sk_buff *skb, struct genl_info *info)
 		goto free;
 	genlmsg_end(msg, hdr);
 
-	spin_lock(&router_lock);
-	xact = reply_take(nla_get_u64(info->attrs[HSM_A_XID]), skb, info, &ret);
-	spin_unlock(&router_lock);
+	spin_lock_bh(&router_lock);
+	xact = reply_check(nla_get_u64(info->attrs[HSM_A_XID]), msg->truesize, skb, info, &ret);
+	if (xact) {
+		memcpy(nla_data(cookie), &xact->cookie, sizeof(xact->cookie));
+		xact->reply = msg;
+		xact->owner->unsent += msg->truesize;
+		xact_answer(xact);
+	}
+	spin_unlock_bh(&router_lock);
 	if (!xact)
 		goto free;
-	memcpy(nla_data(cookie), &xact->cookie, sizeof(xact->cookie));
-	trace_hsm_route_reply(xact->xid, 0);
-	/* If the gateway's buffer is full its socket says so: -ENOBUFS. */
-	genlmsg_unicast(xact->net, msg, xact->portid);
-	xact_free(xact);
 	return 0;
 
 free:
@@ -676,18 +719,14 @@ void hsm_router_shut(void)
 	struct hsm_owner *owner, *next_owner;
 	LIST_HEAD(dropped_gateways);
 	LIST_HEAD(dropped_owners);
-	LIST_HEAD(forgotten);
-	LIST_HEAD(answers);
 
-	spin_lock(&router_lock);
+	spin_lock_bh(&router_lock);
 	shut = true;
 	list_for_each_entry_safe(owner, next_owner, &owners, peer.node)
-		owner_drop(owner, &answers, &dropped_owners);
+		owner_drop(owner, &dropped_owners);
 	list_for_each_entry_safe(gateway, next_gateway, &gateways, peer.node)
-		gateway_drop(gateway, &forgotten, &dropped_gateways);
-	spin_unlock(&router_lock);
-	answers_send(&answers);
-	xacts_free(&forgotten);
+		gateway_drop(gateway, &dropped_gateways);
+	spin_unlock_bh(&router_lock);
 	peers_free(&dropped_owners, &dropped_gateways);
 }
 

@@ -5,6 +5,9 @@
  * A request that was accepted (0 in its acknowledgment) is answered exactly
  * once: by the owner's first reply, or by a synthetic error when the owner
  * dies or the time is up.  Nothing here waits for a reply.
+ *
+ * An answer that finds the gateway's socket full is tried again until 2 s after
+ * the request's deadline, so that no owner can make others' answers get lost.
  */
 #ifndef HSM_ROUTER_H
 #define HSM_ROUTER_H

@@ -8,9 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "hsmlib.h"
 #include "tap.h"
+
+#define MANY	48
 
 static struct nl admin, gw, owner, forger;
 static struct msg m;
@@ -132,6 +135,64 @@ static void credit(void)
 	tap_eq(ask(1, 4, 0), -ECONNREFUSED, "then nobody serves: %s", gw.extack);
 }
 
+/* Reads all there is: each cookie below n once; counts whole replies and errors. */
+static int read_all(int n, uint32_t error, int *errors)
+{
+	char seen[MANY] = {};
+	int ret, whole = 0;
+
+	*errors = 0;
+	while (whole + *errors < n && (ret = nl_recv(&gw, 5000)) == 1) {
+		uint64_t cookie = attr_u64(&gw, HSM_A_COOKIE);
+
+		if (cookie >= MANY || seen[cookie]++)
+			tap(false, "cookie %d", (int)cookie);
+		whole += gw.attr[HSM_A_PAYLOAD] &&
+			 gw.attr[HSM_A_PAYLOAD]->nla_len == NLA_HDRLEN + HSM_ROUTE_MAX_PAYLOAD;
+		*errors += attr_u32(&gw, HSM_A_ERROR) == error;
+	}
+	tap_eq(nl_recv(&gw, 50), -EAGAIN, "no more, and nothing was lost");
+	return whole;
+}
+
+/* The gateway doesn't read.  What finds no room in its socket arrives when it does. */
+static void congestion(void)
+{
+	int size = 1 << 17, i, ret = 0, taken, errors;
+	uint64_t xid[MANY];
+
+	setsockopt(gw.fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	for (i = 0; i < MANY; i++) {
+		if (ask(i, 4, i == MANY - 1 ? 1000 : 60000))
+			tap_bail("request");
+		xid[i] = take(4);
+	}
+	for (taken = 0; taken < MANY - 1 && !ret; taken += !ret)
+		ret = answer(&owner, xid[taken], HSM_ROUTE_MAX_PAYLOAD);
+	tap(taken > 20 && taken < MANY - 1, "%d large replies are taken", taken);
+	tap_eq(ret, -EBUSY, "then there is an end: %s", owner.extack);
+	sleep(2);
+	tap_eq(read_all(taken + 1, ETIMEDOUT, &errors), taken, "they arrive");
+	tap_eq(errors, 1, "so does an error");
+	ret = answer(&owner, xid[taken], HSM_ROUTE_MAX_PAYLOAD);
+	tap_eq(ret, 0, "what was refused can be sent again");
+	tap_eq(read_all(1, 0, &errors), 1, "and arrives");
+
+	for (i = taken + 1; i < MANY - 1; i++)
+		answer(&owner, xid[i], HSM_ROUTE_MAX_PAYLOAD);
+	taken = i - taken - 1;
+	nl_close(&owner);
+	ret = read_all(taken, ECONNRESET, &errors);
+	tap(ret > 0 && errors > 0, "its owner dies: %d replies, %d errors", ret, errors);
+	tap_eq(ret + errors, taken, "none is missing");
+
+	size = 16 << 20;
+	setsockopt(gw.fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	if (nl_open(&owner))
+		tap_bail("socket");
+	tap_eq(own(&owner), 0, "the next owner");
+}
+
 int main(void)
 {
 	uint64_t xid;
@@ -166,6 +227,7 @@ int main(void)
 	expect_error(7, ETIMEDOUT, 3000, "ETIMEDOUT");
 	tap_eq(answer(&owner, xid, 4), -ENOENT, "a late reply: %s", owner.extack);
 
+	congestion();
 	credit();
 
 	if (nl_open(&owner))
