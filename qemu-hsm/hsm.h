@@ -83,6 +83,13 @@ typedef enum HsmRunState {
 	HSM_STOPPING,			/* workers drain */
 } HsmRunState;
 
+/* Commands that wait for a worker.  Everything is under work_lock. */
+typedef struct HsmWork {
+	HsmState *s;
+	QemuCond cond;
+	HsmCmdList list;
+} HsmWork;
+
 struct HsmState {
 	PCIDevice pci;
 
@@ -123,11 +130,11 @@ struct HsmState {
 
 	/* Worker threads.  Everything below is under work_lock. */
 	QemuMutex work_lock;
-	QemuCond work_cond;
-	HsmCmdList work;
+	HsmWork work;
+	HsmWork slow_work;		/* what waits for the NVRAM file: one thread's own */
 	HsmCmdList ring_work;		/* CREATE_QP and DELETE_QP on their way to the ring thread */
 	bool quit;
-	QemuThread workers[HSM_MAX_WORKERS];
+	QemuThread workers[HSM_MAX_WORKERS + 1];	/* the first does slow_work */
 	unsigned int workers_up;
 };
 

@@ -50,7 +50,8 @@ post:
 
 static void *worker(void *opaque)
 {
-	HsmState *s = opaque;
+	HsmWork *work = opaque;
+	HsmState *s = work->s;
 	uint8_t *in = g_malloc(HSM_MAX_PAYLOAD);
 	uint8_t *out = g_malloc(HSM_MAX_PAYLOAD);
 
@@ -59,12 +60,12 @@ static void *worker(void *opaque)
 	for (;;) {
 		HsmCmd *cmd;
 
-		while (!s->quit && QSIMPLEQ_EMPTY(&s->work))
-			qemu_cond_wait(&s->work_cond, &s->work_lock);
+		while (!s->quit && QSIMPLEQ_EMPTY(&work->list))
+			qemu_cond_wait(&work->cond, &s->work_lock);
 		if (s->quit)
 			break;
-		cmd = QSIMPLEQ_FIRST(&s->work);
-		QSIMPLEQ_REMOVE_HEAD(&s->work, next);
+		cmd = QSIMPLEQ_FIRST(&work->list);
+		QSIMPLEQ_REMOVE_HEAD(&work->list, next);
 		qemu_mutex_unlock(&s->work_lock);
 
 		if (qatomic_read(&cmd->qp->stopping) || qatomic_read(&s->gone))
@@ -84,33 +85,61 @@ static void *worker(void *opaque)
 	return NULL;
 }
 
+static void work_init(HsmState *s, HsmWork *work)
+{
+	work->s = s;
+	qemu_cond_init(&work->cond);
+	QSIMPLEQ_INIT(&work->list);
+}
+
 void hsm_workers_start(HsmState *s)
 {
-	QSIMPLEQ_INIT(&s->work);
 	QSIMPLEQ_INIT(&s->ring_work);
 	qemu_mutex_init(&s->work_lock);
-	qemu_cond_init(&s->work_cond);
-	for (; s->workers_up < s->num_workers; s->workers_up++)
-		qemu_thread_create(&s->workers[s->workers_up], "hsm-worker", worker, s,
-				   QEMU_THREAD_JOINABLE);
+	work_init(s, &s->work);
+	work_init(s, &s->slow_work);
+	for (; s->workers_up <= s->num_workers; s->workers_up++)
+		qemu_thread_create(&s->workers[s->workers_up], "hsm-worker", worker,
+				   s->workers_up ? &s->work : &s->slow_work, QEMU_THREAD_JOINABLE);
 }
 
 void hsm_workers_stop(HsmState *s)
 {
 	qemu_mutex_lock(&s->work_lock);
 	s->quit = true;
-	qemu_cond_broadcast(&s->work_cond);
+	qemu_cond_broadcast(&s->work.cond);
+	qemu_cond_broadcast(&s->slow_work.cond);
 	qemu_mutex_unlock(&s->work_lock);
 	while (s->workers_up)
 		qemu_thread_join(&s->workers[--s->workers_up]);
-	qemu_cond_destroy(&s->work_cond);
+	qemu_cond_destroy(&s->work.cond);
+	qemu_cond_destroy(&s->slow_work.cond);
 	qemu_mutex_destroy(&s->work_lock);
+}
+
+/* Changes of partitions: they wait for the file and for each other, and may hold up nothing else. */
+static bool is_slow(const HsmCmd *cmd)
+{
+	if (cmd->qp->qid)
+		return false;
+	switch (cmd->sqe.opcode) {
+	case HSM_OP_PARTITION_CREATE:
+	case HSM_OP_PARTITION_DELETE:
+	case HSM_OP_CLONE_OFFER:
+	case HSM_OP_CLONE_EXPORT:
+	case HSM_OP_CLONE_IMPORT:
+		return true;
+	default:
+		return false;
+	}
 }
 
 void hsm_workers_push(HsmState *s, HsmCmd *cmd)
 {
+	HsmWork *work = is_slow(cmd) ? &s->slow_work : &s->work;
+
 	qemu_mutex_lock(&s->work_lock);
-	QSIMPLEQ_INSERT_TAIL(&s->work, cmd, next);
+	QSIMPLEQ_INSERT_TAIL(&work->list, cmd, next);
 	qemu_mutex_unlock(&s->work_lock);
-	qemu_cond_signal(&s->work_cond);
+	qemu_cond_signal(&work->cond);
 }
