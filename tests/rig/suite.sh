@@ -4,7 +4,7 @@
 # One suite of `./rig test`, TAP on stdout.  Started by tests/rig/test.sh, which
 # has built everything and set HSM_RIG_DIR; also by hand:
 #
-#	tests/rig/suite.sh units | lint | fuzz | kms | module | demo | driver debian|debug | story native|vm
+#	tests/rig/suite.sh units | lint | fuzz | kms | module | card | demo | driver debian|debug | story native|vm
 set -u
 cd "$(dirname "$(readlink -f "$0")")/../.."
 ROOT=$PWD
@@ -103,13 +103,28 @@ kms()
 	run /usr/bin/python3 tests/kms/e2e.py build
 }
 
+# module_builds KERNEL'S-NAME KDIR: from nothing, and nothing of the build warns.
+module_builds()
+{
+	local log=build/module-$1.log
+	rm -rf "build/warn/$1"
+	make module B="build/warn/$1" KDIR="$2" >"$log" 2>&1 || { cat "$log"; return 1; }
+	! grep -i warning "$log" | grep -v 'the compiler differs'
+}
+
 module()
 {
 	local hdr
 	hdr=$(tests/vm/get-kernel.sh)/build || { check "headers of Debian's kernel" false; return; }
-	check "hsm.ko builds for Debian's 6.1 with W=1 and no warning" make module KDIR="$hdr"
+	check "hsm.ko builds for Debian's 6.1 with W=1 and no warning" module_builds 6.1 "$hdr"
 	hdr=$(tests/driver/headers-6.12.sh) || { check "headers of Debian's 6.12 backport" false; return; }
-	check "hsm.ko builds for Debian's 6.12 backport with W=1 and no warning" make module KDIR="$hdr"
+	check "hsm.ko builds for Debian's 6.12 backport with W=1 and no warning" module_builds 6.12 "$hdr"
+}
+
+# Its folder and driver's are their own: the rig keeps keys in $RIG/vm.
+card()
+{
+	HSM_VM_DIR=$RIG/card run tests/vm/hwtest.sh
 }
 
 demo()
@@ -120,12 +135,14 @@ demo()
 
 driver()
 {
-	run tests/driver/run.sh "$1"
+	rm -rf "$RIG/driver"
+	HSM_VM_DIR=$RIG/driver run tests/driver/run.sh "$1"
 }
 
 story()
 {
 	local e=$RIG/endpoints.json flag="" saved=$RIG/yesterday.json
+	export HSM_VM_DIR=$RIG/vm/machine
 	[ "$1" = vm ] || flag=--native
 	[ ! -f "$RIG/mode" ] || ./rig down
 	./rig reset
@@ -134,6 +151,7 @@ story()
 	run /usr/bin/python3 tests/story/api.py "$e"
 	run bash tests/story/awscli.sh "$e"
 	run /usr/bin/python3 tests/story/restart.py before "$e" "$saved"
+	[ "$1" = native ] || check "dmesg is clean" tests/vm/vm-dmesg-check
 	check "rig down" ./rig down
 	# shellcheck disable=SC2086
 	check "rig up $flag again" ./rig up $flag || return

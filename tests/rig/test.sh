@@ -71,6 +71,7 @@ suite fuzz 600 tests/rig/suite.sh fuzz
 suite kms 300 tests/rig/suite.sh kms
 suite story-native 900 tests/rig/suite.sh story native
 suite module 600 tests/rig/suite.sh module
+suite card 300 tests/rig/suite.sh card
 suite demo 300 tests/rig/suite.sh demo
 suite driver 900 tests/rig/suite.sh driver debian
 suite driver-debug 1500 tests/rig/suite.sh driver debug

@@ -134,7 +134,8 @@ if [ "$mode" = vm ]; then
 	ok $? "SIGTERM ends each daemon within 10 s" "$said"
 	said=$(./rig exec sh -c "rmmod hsm && ! grep -q '^hsm ' /proc/modules && [ ! -e /dev/hsm/acme ]" 2>&1)
 	ok $? "rmmod works then, and takes /dev/hsm along" "$said"
-	said=$(./rig exec sh -c "insmod /lib/hsm/hsm.ko && sleep 1 && hsmctl card list" 2>&1)
+	said=$(./rig exec sh -c "insmod /lib/hsm/hsm.ko && sleep 1 && hsmctl --json card list" 2>&1)
+	[ "$(jq '[.cards[] | select(.state == "live")] | length' <<<"$said")" = 2 ]
 	ok $? "it loads again and finds the cards" "$said"
 	said=$(tests/vm/vm-dmesg-check 2>&1)
 	ok $? "dmesg is still clean" "$said"
