@@ -30,6 +30,7 @@ MODULE_PARM_DESC(hang_ms, "milliseconds after which a queue pair that answers no
 
 /* Which cards, pools and queue pairs exist; outermost, see qp.h. */
 DEFINE_MUTEX(hsm_topology);
+unsigned int hsm_topology_seq = 1;
 LIST_HEAD(hsm_cards);
 static DEFINE_IDA(card_ids);
 
@@ -570,6 +571,7 @@ static int card_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		ret = cdev_device_add(&card->cdev, &card->dev);
 	if (!ret) {
 		list_add_tail(&card->node, &hsm_cards);
+		hsm_topology_seq++;
 		hsm_netlink_card_event(card->id, HSM_CARD_LIVE);
 	}
 	mutex_unlock(&hsm_topology);
@@ -611,6 +613,7 @@ static void card_remove(struct pci_dev *pdev)
 
 	mutex_lock(&hsm_topology);
 	list_del_init(&card->node);
+	hsm_topology_seq++;
 	hsm_pools_drop_card(card);
 	mutex_unlock(&hsm_topology);
 	/* It takes hsm_topology, and only what holds that lock could queue it now. */

@@ -63,6 +63,8 @@ struct hsm_card {
 
 /* Topology: see the lock order in qp.h.  All cards that are bound. */
 extern struct mutex hsm_topology;
+/* Under it: changes with the list of cards or of pools.  Never 0, which means unknown. */
+extern unsigned int hsm_topology_seq;
 extern struct list_head hsm_cards;
 
 int hsm_card_driver_register(void);

@@ -46,12 +46,23 @@ static int check_reader(struct net *net, struct netlink_ext_ack *extack)
 	return -EPERM;
 }
 
+/* cb: of a dump, else NULL. */
+static void *fill_start(struct sk_buff *msg, u32 portid, u32 seq, struct netlink_callback *cb,
+			u8 cmd)
+{
+	void *hdr = genlmsg_put(msg, portid, seq, &hsm_genl_family, cb ? NLM_F_MULTI : 0, cmd);
+
+	if (hdr && cb)
+		genl_dump_check_consistent(cb, hdr);
+	return hdr;
+}
+
 /* ---- cards ---- */
 
 static int card_fill(struct sk_buff *msg, struct hsm_card *card, u32 portid, u32 seq,
-		     int flags)
+		     struct netlink_callback *cb)
 {
-	void *hdr = genlmsg_put(msg, portid, seq, &hsm_genl_family, flags, HSM_CMD_CARD_GET);
+	void *hdr = fill_start(msg, portid, seq, cb, HSM_CMD_CARD_GET);
 
 	if (!hdr)
 		return -EMSGSIZE;
@@ -85,7 +96,7 @@ static int card_get(struct sk_buff *skb, struct genl_info *info)
 
 	mutex_lock(&hsm_topology);
 	card = hsm_card_find(nla_get_u32(info->attrs[HSM_A_CARD_ID]));
-	ret = card ? card_fill(msg, card, info->snd_portid, info->snd_seq, 0) : -ENODEV;
+	ret = card ? card_fill(msg, card, info->snd_portid, info->snd_seq, NULL) : -ENODEV;
 	mutex_unlock(&hsm_topology);
 	if (!card)
 		GENL_SET_ERR_MSG(info, "no card has this card_id");
@@ -107,10 +118,11 @@ static int card_dump(struct sk_buff *msg, struct netlink_callback *cb)
 		return ret;
 
 	mutex_lock(&hsm_topology);
+	/* Going on by number is wrong once the list has changed: NLM_F_DUMP_INTR tells. */
+	cb->seq = hsm_topology_seq;
 	list_for_each_entry(card, &hsm_cards, node) {
 		if (n >= cb->args[0] &&
-		    card_fill(msg, card, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
-			      NLM_F_MULTI))
+		    card_fill(msg, card, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, cb))
 			break;
 		n++;
 	}
@@ -169,9 +181,9 @@ static int pool_fill_members(struct sk_buff *msg, struct hsm_pool *pool)
 }
 
 static int pool_fill(struct sk_buff *msg, struct hsm_pool *pool, u32 portid, u32 seq,
-		     int flags)
+		     struct netlink_callback *cb)
 {
-	void *hdr = genlmsg_put(msg, portid, seq, &hsm_genl_family, flags, HSM_CMD_POOL_GET);
+	void *hdr = fill_start(msg, portid, seq, cb, HSM_CMD_POOL_GET);
 
 	if (!hdr)
 		return -EMSGSIZE;
@@ -207,7 +219,7 @@ static int pool_get(struct sk_buff *skb, struct genl_info *info)
 
 	mutex_lock(&hsm_topology);
 	pool = hsm_pool_find(nla_data(info->attrs[HSM_A_POOL_NAME]));
-	ret = pool ? pool_fill(msg, pool, info->snd_portid, info->snd_seq, 0) : -ENOENT;
+	ret = pool ? pool_fill(msg, pool, info->snd_portid, info->snd_seq, NULL) : -ENOENT;
 	mutex_unlock(&hsm_topology);
 	if (!pool)
 		GENL_SET_ERR_MSG(info, "no pool has this name");
@@ -228,9 +240,9 @@ static int pool_dump(struct sk_buff *msg, struct netlink_callback *cb)
 		return ret;
 
 	mutex_lock(&hsm_topology);
+	cb->seq = hsm_topology_seq;
 	while ((pool = hsm_pool_nth(cb->args[0]))) {
-		if (pool_fill(msg, pool, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
-			      NLM_F_MULTI))
+		if (pool_fill(msg, pool, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, cb))
 			break;
 		cb->args[0]++;
 	}

@@ -575,6 +575,7 @@ int hsm_pool_create(const struct hsm_pool_params *params, struct netlink_ext_ack
 		goto remove;
 	}
 	list_add_tail_rcu(&pool->node, &pools);
+	hsm_topology_seq++;
 	/* Still under the lock, as every event: in the order of what happened. */
 	hsm_netlink_pool_event(params->name, hsm_pool_live_qps(pool));
 	mutex_unlock(&hsm_topology);
@@ -595,6 +596,7 @@ static void pool_destroy(struct hsm_pool *pool)
 
 	WRITE_ONCE(pool->dead, true);
 	list_del_rcu(&pool->node);
+	hsm_topology_seq++;
 	/* Submitters and the router that still saw it alive. */
 	synchronize_rcu();
 	hsm_router_drop_pool(pool, 0);

@@ -2,6 +2,7 @@
 /* Cards and pools over generic netlink; every refusal comes with a text. */
 #include <errno.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -125,6 +126,29 @@ static void attributes(void)
 	tap_eq(nl_call(&nl, &m), -EOPNOTSUPP, "unknown command");
 }
 
+/* Is NLM_F_DUMP_INTR set anywhere in a dump of pools?  change: one is made meanwhile. */
+static int dump_interrupted(bool change)
+{
+	static struct nl other;
+	struct nlmsghdr *nlh = (struct nlmsghdr *)other.rx;
+	int ret, flags = 0;
+
+	if (nl_open(&other))
+		tap_bail("socket");
+	msg_init(&m, &other, HSM_CMD_POOL_GET, NLM_F_DUMP);
+	nl_send(&other, &m);
+	if (change && pool_new(&nl, "kp2", second, cg, 1, 1, 0, 0))
+		tap_bail("pool");
+	do {
+		ret = nl_recv(&other, 5000);
+		flags |= nlh->nlmsg_flags;
+	} while (ret == 1);
+	nl_close(&other);
+	if (change)
+		pool_del(&nl, "kp2");
+	return ret ?: !!(flags & NLM_F_DUMP_INTR);
+}
+
 static void life(int cards)
 {
 	struct nl ev;
@@ -155,6 +179,9 @@ static void life(int cards)
 	tap_eq(nl_recv(&nl, 5000), 1, "dump of cards");
 	while (nl_recv(&nl, 5000) == 1)
 		;
+
+	tap_eq(dump_interrupted(false), 0, "a dump that nothing comes between");
+	tap_eq(dump_interrupted(true), 1, "one that a new pool comes between says so");
 
 	msg_init(&m, &nl, HSM_CMD_CARD_GET, 0);
 	msg_u32(&m, HSM_A_CARD_ID, 77);

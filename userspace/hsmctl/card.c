@@ -219,12 +219,20 @@ static void collect(void *arg, const struct nlmsghdr *h)
 		ids->ids[ids->n++] = nla_get_u32(a[HSM_A_CARD_ID]);
 }
 
+static void forget(void *arg)
+{
+	struct ids *ids = arg;
+
+	ids->n = 0;
+	json_array_clear(ids->list);
+}
+
 int card_ids(struct genl *g, uint32_t *list, size_t *n)
 {
 	struct ids ids = { .g = g, .ids = list, .room = *n };
 	int err;
 
-	err = driver_request(g, genl_msg(g, HSM_CMD_CARD_GET, NLM_F_DUMP, DRIVER_SEQ, 64), collect, &ids, "list cards");
+	err = driver_dump(g, HSM_CMD_CARD_GET, collect, forget, &ids, "list cards");
 	*n = ids.n;
 	return err;
 }
@@ -248,8 +256,7 @@ int card_list(const struct ctl *c)
 		return CTL_REFUSED;
 	ids.g = &g;
 	ids.list = json_array();
-	err = ids.list ? driver_request(&g, genl_msg(&g, HSM_CMD_CARD_GET, NLM_F_DUMP, DRIVER_SEQ, 64), collect, &ids,
-					"list cards") : -ENOMEM;
+	err = ids.list ? driver_dump(&g, HSM_CMD_CARD_GET, collect, forget, &ids, "list cards") : -ENOMEM;
 	genl_close(&g);
 	if (err) {
 		json_decref(ids.list);

@@ -109,6 +109,13 @@ static void add_pool(void *arg, const struct nlmsghdr *h)
 		"members", list));
 }
 
+static void forget(void *arg)
+{
+	struct found *f = arg;
+
+	json_array_clear(f->list);
+}
+
 int pool_list(const struct ctl *c)
 {
 	static const struct column columns[] = {
@@ -130,8 +137,7 @@ int pool_list(const struct ctl *c)
 		return CTL_REFUSED;
 	f.g = &g;
 	f.list = json_array();
-	err = f.list ? driver_request(&g, genl_msg(&g, HSM_CMD_POOL_GET, NLM_F_DUMP, DRIVER_SEQ, 64), add_pool, &f,
-				      "list pools") : -ENOMEM;
+	err = f.list ? driver_dump(&g, HSM_CMD_POOL_GET, add_pool, forget, &f, "list pools") : -ENOMEM;
 	genl_close(&g);
 	if (err) {
 		json_decref(f.list);

@@ -166,7 +166,7 @@ static bool ends(const struct nlmsghdr *h, uint32_t seq, int *err, char *why, si
 static int wait_end(struct genl *g, uint32_t seq, genl_fn fn, void *arg, char *why, size_t cap, char *buf)
 {
 	struct pollfd pfd = { .fd = g->fd, .events = POLLIN };
-	bool done = false;
+	bool done = false, torn = false;
 	int err = 0;
 
 	while (!done) {
@@ -191,12 +191,13 @@ static int wait_end(struct genl *g, uint32_t seq, genl_fn fn, void *arg, char *w
 		if (n > RECV_BUF)
 			return -EMSGSIZE;
 		for (left = (int)n; !done && nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
+			torn = torn || (h->nlmsg_seq == seq && h->nlmsg_flags & NLM_F_DUMP_INTR);
 			done = ends(h, seq, &err, why, cap);
 			if (!done && fn && h->nlmsg_type == g->family)
 				fn(arg, h);
 		}
 	}
-	return err;
+	return !err && torn ? -EAGAIN : err;
 }
 
 int genl_request(struct genl *g, struct nl_msg *msg, genl_fn fn, void *arg, char *why, size_t cap)

@@ -35,6 +35,7 @@ int genl_error(const struct nlmsghdr *h, char *why, size_t cap);
 /*
  * Sends (and frees) msg, with acknowledgement or as a dump, and waits for its end.  fn is called with every
  * message of the family that comes meanwhile, asked for or not; why: the kernel's explanation ("" if none).
+ * -EAGAIN: something changed during the dump, what came is not the whole list.
  */
 typedef void (*genl_fn)(void *arg, const struct nlmsghdr *h);
 int genl_request(struct genl *g, struct nl_msg *msg, genl_fn fn, void *arg, char *why, size_t cap);
