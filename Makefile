@@ -42,8 +42,11 @@ userspace: $(B)/bin/hsm-kms $(B)/bin/hsm-gateway $(B)/bin/hsmctl
 # Every native unit test; run it with SAN=1.
 check: check-firmware check-unit
 
+# Rigs hold keys, and are folders with a ca.pem; `./rig reset` forgets one.
 .PHONY: all check clean userspace
 clean:
-	rm -rf build
+	@for m in build/*/mode; do \
+		! test -e $$m || { echo "$${m%/mode} is up: ./rig down first" >&2; exit 1; }; done
+	@for d in build/*; do test -e $$d/ca.pem || rm -rf $$d; done
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

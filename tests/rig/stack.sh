@@ -72,7 +72,8 @@ ctl()
 
 field() { /usr/bin/python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$1" "$2"; }
 
-# Accounts, instances and credentials: made once, their secrets are shown once.
+# Accounts, instances and credentials: made once, their secrets are shown once.  An `up`
+# that was interrupted may have made more than it noted: then there is a new credential.
 make_tenants()
 {
 	local d=$RIG/$MODE/tenants a
@@ -80,8 +81,9 @@ make_tenants()
 	chmod 700 "$d"
 	for a in acme globex initech; do
 		[ -s "$d/account-$a.json" ] || {
-			ctl shared account create $a >"$d/new" || die "could not make account $a"
+			ctl shared account create $a >"$d/new" 2>"$d/why" || new_credential $a || die "could not make account $a"
 			mv "$d/new" "$d/account-$a.json"
+			rm -f "$d/instance-$a.done"
 		}
 	done
 	for a in $INSTANCES; do
@@ -90,7 +92,10 @@ make_tenants()
 			# shellcheck disable=SC2154
 			ctl shared instance add $a --account "$(field "$d/account-$a.json" account)" \
 				--endpoint "https://localhost:$port" >/dev/null || die "could not add instance $a"
-			ctl $a account import <"$d/account-$a.json" >/dev/null || die "could not import account $a"
+			ctl $a account import <"$d/account-$a.json" >/dev/null 2>"$d/why" || {
+				new_credential $a && mv "$d/new" "$d/account-$a.json" &&
+					ctl $a account import <"$d/account-$a.json" >/dev/null
+			} || die "could not import account $a"
 			: >"$d/instance-$a.done"
 		}
 		[ -s "$d/credential-$a.json" ] || {
@@ -98,6 +103,13 @@ make_tenants()
 			mv "$d/new" "$d/credential-$a.json"
 		}
 	done
+}
+
+# new_credential ACCOUNT: into $d/new, if $d/why says that the one at hand is used up.
+new_credential()
+{
+	grep -q "exists already" "$d/why" || { cat "$d/why" >&2; return 1; }
+	ctl shared credential issue "$1" >"$d/new"
 }
 
 write_endpoints()
