@@ -74,7 +74,7 @@ static struct hsm_binding *binding_alloc(int cgroup_fd, struct netlink_ext_ack *
 		int ret = PTR_ERR(binding->cgrp);
 
 		if (ret == -ENOENT) {
-			hsm_extack(extack, "cgroup_fd is the directory of a group that was removed");
+			hsm_extack(extack, "cgroup_fd is the directory of a removed group");
 			ret = -EBADF;
 		} else {
 			hsm_extack(extack,
@@ -183,15 +183,7 @@ static int pool_try(struct hsm_pool *pool, struct hsm_cmd *cmd)
 	return ret;
 }
 
-int hsm_pool_submit(struct hsm_pool *pool, struct hsm_cmd *cmd)
-{
-	/* Commands that were moved go first. */
-	if (unlikely(READ_ONCE(pool->retries)))
-		return -EBUSY;
-	return pool_try(pool, cmd);
-}
-
-int hsm_pool_submit_checked(struct hsm_pool *pool, u64 *generation, struct hsm_cmd *cmd)
+int hsm_pool_submit(struct hsm_pool *pool, u64 *generation, struct hsm_cmd *cmd)
 {
 	int ret;
 
@@ -202,8 +194,9 @@ int hsm_pool_submit_checked(struct hsm_pool *pool, u64 *generation, struct hsm_c
 	 */
 	rcu_read_lock();
 	ret = hsm_pool_check(pool, generation);
+	/* Commands that were moved go first. */
 	if (!ret)
-		ret = hsm_pool_submit(pool, cmd);
+		ret = unlikely(READ_ONCE(pool->retries)) ? -EBUSY : pool_try(pool, cmd);
 	rcu_read_unlock();
 	return ret;
 }
@@ -363,7 +356,8 @@ static void pool_release(struct device *dev)
 	kfree(pool);
 }
 
-static struct hsm_pool *pool_alloc(const struct hsm_pool_params *params, unsigned int nqps)
+static struct hsm_pool *pool_alloc(const struct hsm_pool_params *params, unsigned int nqps,
+				   struct netlink_ext_ack *extack)
 {
 	struct hsm_pool *pool;
 	int ret;
@@ -388,6 +382,8 @@ static struct hsm_pool *pool_alloc(const struct hsm_pool_params *params, unsigne
 	cdev_init(&pool->cdev, &hsm_pool_fops);
 	pool->cdev.owner = THIS_MODULE;
 	pool->minor = ida_alloc_max(&pool_minors, HSM_POOL_MINORS - 1, GFP_KERNEL);
+	if (pool->minor == -ENOSPC)
+		hsm_extack(extack, "there are too many pools");
 	ret = pool->minor < 0 ? pool->minor : dev_set_name(&pool->dev, "%s", pool->name);
 	if (ret) {
 		put_device(&pool->dev);
@@ -411,7 +407,7 @@ static int pool_check_name(const char *name, struct netlink_ext_ack *extack)
 		if (!isascii(*c) || !(first || (c > name && (*c == '-' || *c == '_'))))
 			goto bad;
 	}
-	if (c == name || c - name >= HSM_POOL_NAME_LEN)
+	if (c == name)
 		goto bad;
 	if (sscanf(name, "card%u%c", &id, &end) == 1) {
 		hsm_extack(extack, "pool_name is that of a card's node");
@@ -429,10 +425,6 @@ static int pool_check_members(const struct hsm_pool_params *params,
 {
 	unsigned int i, j, sum = 0;
 
-	if (!params->nmembers) {
-		hsm_extack(extack, "a pool needs at least one member");
-		return -EINVAL;
-	}
 	for (i = 0; i < params->nmembers; i++) {
 		const struct hsm_pool_member *member = &params->members[i];
 		struct hsm_card *card = hsm_card_find(member->card);
@@ -535,8 +527,8 @@ int hsm_pool_create(const struct hsm_pool_params *params, struct netlink_ext_ack
 	ret = pool_check_name(params->name, extack);
 	if (ret)
 		return ret;
-	if (params->depth && (!is_power_of_2(params->depth) || params->depth < 2)) {
-		hsm_extack(extack, "depth is not a power of two, or less than 2");
+	if (params->depth && !is_power_of_2(params->depth)) {
+		hsm_extack(extack, "depth is not a power of two");
 		return -EINVAL;
 	}
 	if (!memchr_inv(params->partition, 0, HSM_UUID_LEN)) {
@@ -557,7 +549,7 @@ int hsm_pool_create(const struct hsm_pool_params *params, struct netlink_ext_ack
 	ret = pool_check_members(params, extack);
 	if (ret < 0)
 		goto unlock;
-	pool = pool_alloc(params, ret);
+	pool = pool_alloc(params, ret, extack);
 	ret = PTR_ERR_OR_ZERO(pool);
 	if (ret)
 		goto unlock;

@@ -102,13 +102,11 @@ u64 hsm_pool_cgroup_id(struct hsm_pool *pool);
 int hsm_pool_check(struct hsm_pool *pool, u64 *generation);
 
 /*
- * Gives cmd to the least loaded queue pair.  0: it will be answered.
- * Else it was not submitted: -EBUSY, -ENODEV, -ENOMEM.
+ * Gives cmd to the least loaded queue pair, if current may use the pool: nothing
+ * comes between this and that check.  0: it will be answered.  Else it was not
+ * submitted: an error of hsm_pool_check(), -EBUSY, -ENODEV, -ENOMEM.
  */
-int hsm_pool_submit(struct hsm_pool *pool, struct hsm_cmd *cmd);
-
-/* hsm_pool_check() and, if current may, hsm_pool_submit(): nothing comes between them. */
-int hsm_pool_submit_checked(struct hsm_pool *pool, u64 *generation, struct hsm_cmd *cmd);
+int hsm_pool_submit(struct hsm_pool *pool, u64 *generation, struct hsm_cmd *cmd);
 
 /*
  * Disposes of commands that were lost in flight on qp, with a queue reference

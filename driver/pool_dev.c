@@ -122,7 +122,7 @@ static int pool_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 	 */
 	if (cmd_to_io_kiocb(ioucmd)->ctx->flags & IORING_SETUP_SQPOLL)
 		return -EOPNOTSUPP;
-	/* Outsiders get no further; hsm_pool_submit_checked() is what counts. */
+	/* Outsiders get no further; hsm_pool_submit() is what counts. */
 	ret = hsm_pool_check(hf->pool, &generation);
 	if (ret)
 		return ret;
@@ -145,7 +145,7 @@ static int pool_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 	cmd->complete = pool_uring_complete;
 	*uring_pdu(ioucmd) = cmd;
 
-	ret = hsm_pool_submit_checked(hf->pool, &generation, cmd);
+	ret = hsm_pool_submit(hf->pool, &generation, cmd);
 	if (ret) {
 		hsm_cmd_put(cmd);
 		return ret;
@@ -174,7 +174,7 @@ static int pool_exec(const struct hsm_file *hf, void __user *arg)
 
 	/* hsm_cmd_wake() drops one, the end of this function the other. */
 	refcount_inc(&cmd->ref);
-	ret = hsm_pool_submit_checked(hf->pool, &generation, cmd);
+	ret = hsm_pool_submit(hf->pool, &generation, cmd);
 	if (ret)
 		hsm_cmd_put(cmd);
 	else

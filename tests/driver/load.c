@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * load SECONDS [keep]: two threads, 32 encryptions each in flight on a pool of
+ * load SECONDS: two threads, 32 encryptions each in flight on a pool of
  * both cards, while the caller does something to a card.  Each command must be
  * answered exactly once, and at the end commands must still succeed.  Prints
  * "# running" when the load runs.
@@ -21,7 +21,7 @@
 
 struct worker {
 	pthread_t thread;
-	unsigned long sent, done, ok, lost, busy, other, twice, bad;
+	unsigned long sent, done, ok, busy, other, twice, bad;
 	int last_error;
 };
 
@@ -62,7 +62,6 @@ static void *work(void *arg)
 			w->ok += cqe->res == DATA + (int)HSM_CIPHERTEXT_OVERHEAD;
 			w->bad += cqe->res >= 0 && cqe->res != DATA + (int)HSM_CIPHERTEXT_OVERHEAD;
 			w->busy += cqe->res == -EBUSY;
-			w->lost += cqe->res == -EIO || cqe->res == -ENODEV;
 			if (cqe->res < 0 && cqe->res != -EBUSY) {
 				w->other++;
 				w->last_error = cqe->res;
