@@ -210,29 +210,31 @@ static void card_watchdog(struct work_struct *work)
 
 /* ---- admin commands ---- */
 
-int hsm_card_admin(struct hsm_card *card, struct hsm_cmd *cmd, u16 *status)
+/* The caller waits, if this returns 0. */
+static int card_admin_submit(struct hsm_card *card, struct hsm_cmd *cmd)
 {
 	int ret;
 
-	*status = HSM_ST_OK;
 	init_completion(&cmd->done);
 	cmd->complete = hsm_cmd_wake;
-	cmd->pool = NULL;
+	/* hsm_cmd_wake() drops it. */
 	refcount_inc(&cmd->ref);
-
 	/* card->admin is freed only after the node and the pools are gone. */
 	ret = hsm_qp_submit(card->admin, cmd);
-	if (ret) {
+	if (ret)
 		hsm_cmd_put(cmd);
-		return ret;
-	}
-	ret = hsm_cmd_wait(cmd);
-	if (ret != -EINTR)
-		*status = cmd->status;
 	return ret;
 }
 
-/* As hsm_card_admin(), but not given up when the caller is killed. */
+int hsm_card_admin(struct hsm_card *card, struct hsm_cmd *cmd)
+{
+	return card_admin_submit(card, cmd) ?: hsm_cmd_wait(cmd);
+}
+
+/*
+ * The driver's own: made here, and not given up when the caller is killed.
+ * *status is the card's if it answered, else HSM_ST_OK.
+ */
 static int card_admin_own(struct hsm_card *card, u8 opcode, const void *in, u32 in_len,
 			  void *out, u32 out_len, u16 *status)
 {
@@ -245,13 +247,8 @@ static int card_admin_own(struct hsm_card *card, u8 opcode, const void *in, u32 
 		return -ENOMEM;
 	if (in_len)
 		memcpy(cmd->in, in, in_len);
-	init_completion(&cmd->done);
-	cmd->complete = hsm_cmd_wake;
-	refcount_inc(&cmd->ref);
-	ret = hsm_qp_submit(card->admin, cmd);
-	if (ret) {
-		hsm_cmd_put(cmd);
-	} else {
+	ret = card_admin_submit(card, cmd);
+	if (!ret) {
 		wait_for_completion(&cmd->done);
 		ret = cmd->result;
 		*status = cmd->status;

@@ -31,7 +31,7 @@ struct hsm_card {
 	struct cdev cdev;		/* /dev/hsm/card<N> */
 	struct list_head node;		/* hsm_cards, under hsm_topology */
 	unsigned int id;
-	struct pci_dev *pdev;		/* not used once GONE */
+	struct pci_dev *pdev;		/* until card_remove() returns */
 	void __iomem *regs;
 	u32 max_depth;
 	u32 max_qps;			/* limited by vectors, too */
@@ -83,11 +83,8 @@ void hsm_card_fail(struct hsm_card *card, const char *why);
  */
 void hsm_card_stop(struct hsm_card *card, u32 state, const char *why);
 
-/*
- * Runs an admin command and waits.  Bytes of output or -errno; *status is the
- * card's if it answered, else HSM_ST_OK.
- */
-int hsm_card_admin(struct hsm_card *card, struct hsm_cmd *cmd, u16 *status);
+/* Runs an admin command and waits.  Bytes of output, or -errno (-EINTR: being killed). */
+int hsm_card_admin(struct hsm_card *card, struct hsm_cmd *cmd);
 
 /*
  * A queue pair of the card for a pool, bound to its partition and live.

@@ -36,7 +36,6 @@ static long card_exec(struct hsm_card *card, void __user *arg)
 {
 	struct hsm_ioc_exec ioc;
 	struct hsm_cmd *cmd;
-	u16 status;
 	int ret;
 
 	ret = hsm_exec_get(&ioc, arg);
@@ -49,7 +48,7 @@ static long card_exec(struct hsm_card *card, void __user *arg)
 		return PTR_ERR(cmd);
 
 	down_read(&card->node_lock);
-	ret = card->admin ? hsm_card_admin(card, cmd, &status) : -ENODEV;
+	ret = card->admin ? hsm_card_admin(card, cmd) : -ENODEV;
 	up_read(&card->node_lock);
 	if (ret != -EINTR)
 		ret = hsm_exec_put(arg, cmd, ret);

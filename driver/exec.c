@@ -3,15 +3,25 @@
 #include "cmd.h"
 #include "exec.h"
 
-int hsm_exec_get(struct hsm_ioc_exec *ioc, const void __user *arg)
+/* The size of the structure as the caller knows it, `least` or more; or -errno. */
+static int size_get(const void __user *arg, u32 least)
 {
 	u32 size;
-	int ret;
 
 	if (get_user(size, (const u32 __user *)arg))
 		return -EFAULT;
-	if (size < sizeof(*ioc) || size > PAGE_SIZE)
+	if (size < least || size > PAGE_SIZE)
 		return -EINVAL;
+	return size;
+}
+
+int hsm_exec_get(struct hsm_ioc_exec *ioc, const void __user *arg)
+{
+	int size = size_get(arg, sizeof(*ioc));
+	int ret;
+
+	if (size < 0)
+		return size;
 	ret = copy_struct_from_user(ioc, sizeof(*ioc), arg, size);
 	if (ret)
 		return ret;
@@ -36,12 +46,10 @@ int hsm_exec_put(struct hsm_ioc_exec __user *arg, const struct hsm_cmd *cmd, int
 
 int hsm_info_put(void __user *arg, struct hsm_ioc_info *info)
 {
-	u32 size;
+	int size = size_get(arg, sizeof(*info));
 
-	if (get_user(size, (u32 __user *)arg))
-		return -EFAULT;
-	if (size < sizeof(*info) || size > PAGE_SIZE)
-		return -EINVAL;
+	if (size < 0)
+		return size;
 	if (size > sizeof(*info)) {
 		int ret = check_zeroed_user(arg + sizeof(*info), size - sizeof(*info));
 

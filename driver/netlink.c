@@ -57,6 +57,56 @@ static void *fill_start(struct sk_buff *msg, u32 portid, u32 seq, struct netlink
 	return hdr;
 }
 
+/* ---- frames ---- */
+
+/* The answer to a request that names something by attr, empty; ERR_PTR: refused. */
+static struct sk_buff *get_start(struct genl_info *info, int attr, const char *missing)
+{
+	struct sk_buff *msg;
+	int ret = check_reader(genl_info_net(info), info->extack);
+
+	if (ret)
+		return ERR_PTR(ret);
+	if (!hsm_netlink_need(info, attr, missing))
+		return ERR_PTR(-EINVAL);
+	msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	return msg ?: ERR_PTR(-ENOMEM);
+}
+
+/* Sends it, unless ret says why not. */
+static int get_end(struct sk_buff *msg, struct genl_info *info, int ret)
+{
+	if (!ret)
+		return genlmsg_reply(msg, info);
+	nlmsg_free(msg);
+	return ret;
+}
+
+/* NULL: no memory, or nobody can listen yet or any more. */
+static struct sk_buff *event_start(u8 cmd)
+{
+	struct sk_buff *msg;
+
+	if (!READ_ONCE(family_up))
+		return NULL;
+	msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	if (msg && !genlmsg_put(msg, 0, 0, &hsm_genl_family, 0, cmd)) {
+		nlmsg_free(msg);
+		return NULL;
+	}
+	return msg;
+}
+
+static void event_end(struct sk_buff *msg, bool incomplete)
+{
+	if (incomplete) {
+		nlmsg_free(msg);
+		return;
+	}
+	nlmsg_end(msg, nlmsg_hdr(msg));
+	genlmsg_multicast(&hsm_genl_family, msg, 0, 0, GFP_KERNEL);
+}
+
 /* ---- cards ---- */
 
 static int card_fill(struct sk_buff *msg, struct hsm_card *card, u32 portid, u32 seq,
@@ -81,30 +131,19 @@ static int card_fill(struct sk_buff *msg, struct hsm_card *card, u32 portid, u32
 
 static int card_get(struct sk_buff *skb, struct genl_info *info)
 {
+	struct sk_buff *msg = get_start(info, HSM_A_CARD_ID, "card_id is missing");
 	struct hsm_card *card;
-	struct sk_buff *msg;
 	int ret;
 
-	ret = check_reader(genl_info_net(info), info->extack);
-	if (ret)
-		return ret;
-	if (!hsm_netlink_need(info, HSM_A_CARD_ID, "card_id is missing"))
-		return -EINVAL;
-	msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-	if (!msg)
-		return -ENOMEM;
-
+	if (IS_ERR(msg))
+		return PTR_ERR(msg);
 	mutex_lock(&hsm_topology);
 	card = hsm_card_find(nla_get_u32(info->attrs[HSM_A_CARD_ID]));
 	ret = card ? card_fill(msg, card, info->snd_portid, info->snd_seq, NULL) : -ENODEV;
 	mutex_unlock(&hsm_topology);
 	if (!card)
 		GENL_SET_ERR_MSG(info, "no card has this card_id");
-	if (ret) {
-		nlmsg_free(msg);
-		return ret;
-	}
-	return genlmsg_reply(msg, info);
+	return get_end(msg, info, ret);
 }
 
 static int card_dump(struct sk_buff *msg, struct netlink_callback *cb)
@@ -133,22 +172,11 @@ static int card_dump(struct sk_buff *msg, struct netlink_callback *cb)
 
 void hsm_netlink_card_event(u32 id, u32 state)
 {
-	struct sk_buff *msg;
-	void *hdr;
+	struct sk_buff *msg = event_start(HSM_CMD_CARD_NTF);
 
-	if (!READ_ONCE(family_up))
-		return;
-	msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-	if (!msg)
-		return;
-	hdr = genlmsg_put(msg, 0, 0, &hsm_genl_family, 0, HSM_CMD_CARD_NTF);
-	if (!hdr || nla_put_u32(msg, HSM_A_CARD_ID, id) ||
-	    nla_put_u32(msg, HSM_A_CARD_STATE, state)) {
-		nlmsg_free(msg);
-		return;
-	}
-	genlmsg_end(msg, hdr);
-	genlmsg_multicast(&hsm_genl_family, msg, 0, 0, GFP_KERNEL);
+	if (msg)
+		event_end(msg, nla_put_u32(msg, HSM_A_CARD_ID, id) ||
+			  nla_put_u32(msg, HSM_A_CARD_STATE, state));
 }
 
 /* ---- pools ---- */
@@ -204,30 +232,19 @@ static int pool_fill(struct sk_buff *msg, struct hsm_pool *pool, u32 portid, u32
 
 static int pool_get(struct sk_buff *skb, struct genl_info *info)
 {
+	struct sk_buff *msg = get_start(info, HSM_A_POOL_NAME, "pool_name is missing");
 	struct hsm_pool *pool;
-	struct sk_buff *msg;
 	int ret;
 
-	ret = check_reader(genl_info_net(info), info->extack);
-	if (ret)
-		return ret;
-	if (!hsm_netlink_need(info, HSM_A_POOL_NAME, "pool_name is missing"))
-		return -EINVAL;
-	msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-	if (!msg)
-		return -ENOMEM;
-
+	if (IS_ERR(msg))
+		return PTR_ERR(msg);
 	mutex_lock(&hsm_topology);
 	pool = hsm_pool_find(nla_data(info->attrs[HSM_A_POOL_NAME]));
 	ret = pool ? pool_fill(msg, pool, info->snd_portid, info->snd_seq, NULL) : -ENOENT;
 	mutex_unlock(&hsm_topology);
 	if (!pool)
 		GENL_SET_ERR_MSG(info, "no pool has this name");
-	if (ret) {
-		nlmsg_free(msg);
-		return ret;
-	}
-	return genlmsg_reply(msg, info);
+	return get_end(msg, info, ret);
 }
 
 static int pool_dump(struct sk_buff *msg, struct netlink_callback *cb)
@@ -252,22 +269,11 @@ static int pool_dump(struct sk_buff *msg, struct netlink_callback *cb)
 
 void hsm_netlink_pool_event(const char *name, u32 qps)
 {
-	struct sk_buff *msg;
-	void *hdr;
+	struct sk_buff *msg = event_start(HSM_CMD_POOL_NTF);
 
-	if (!READ_ONCE(family_up))
-		return;
-	msg = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-	if (!msg)
-		return;
-	hdr = genlmsg_put(msg, 0, 0, &hsm_genl_family, 0, HSM_CMD_POOL_NTF);
-	if (!hdr || nla_put_string(msg, HSM_A_POOL_NAME, name) ||
-	    nla_put_u32(msg, HSM_A_POOL_QPS, qps)) {
-		nlmsg_free(msg);
-		return;
-	}
-	genlmsg_end(msg, hdr);
-	genlmsg_multicast(&hsm_genl_family, msg, 0, 0, GFP_KERNEL);
+	if (msg)
+		event_end(msg, nla_put_string(msg, HSM_A_POOL_NAME, name) ||
+			  nla_put_u32(msg, HSM_A_POOL_QPS, qps));
 }
 
 static const struct nla_policy member_policy[HSM_A_MEMBER_QPS + 1] = {
@@ -467,7 +473,11 @@ struct genl_family hsm_genl_family __ro_after_init = {
 	.version = HSM_GENL_VERSION,
 	.module = THIS_MODULE,
 	.netnsok = true,
-	/* Making a pool waits for cards: no other family must wait with it. */
+	/*
+	 * Making a pool waits for cards: the commands of other families must not
+	 * wait with it.  Whoever (un)registers a family does, and commands that
+	 * come after that as well: it waits for all that run.
+	 */
 	.parallel_ops = true,
 	.ops = hsm_genl_ops,
 	.n_ops = ARRAY_SIZE(hsm_genl_ops),
