@@ -64,8 +64,8 @@ struct hsm_ioc_exec {
 struct hsm_ioc_info {
 	__u32	size;		/* as above */
 	__u32	flags;		/* HSM_POOL_F_*; 0 on a card node */
-	__u32	queue_pairs;	/* healthy now */
-	__u32	depth;		/* entries of one queue pair */
+	__u32	queue_pairs;	/* healthy now; on a card node: in use */
+	__u32	depth;		/* entries of one queue pair; on a card node: at most */
 	__u8	partition[HSM_UUID_LEN];
 	char	name[HSM_POOL_NAME_LEN];
 };						/* 64 bytes */
