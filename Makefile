@@ -13,7 +13,6 @@ else
 B      ?= build
 endif
 
-CC      ?= gcc
 CLANG   ?= clang
 KDIR    ?= /lib/modules/$(shell uname -r)/build
 WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
@@ -35,6 +34,9 @@ all:
 -include driver/driver.mk
 -include userspace/userspace.mk
 -include tests/tests.mk
+
+# All is made anew when a fragment changed: it may be the flags.
+.EXTRA_PREREQS := $(filter %Makefile %.mk,$(MAKEFILE_LIST))
 
 # What runs on the appliance, and nothing of the VM.
 userspace: $(B)/bin/hsm-kms $(B)/bin/hsm-gateway $(B)/bin/hsmctl
