@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # get-kernel.sh: fetches Debian's cloud kernel and its headers into the cache,
-# without installing them, and prints the folder that holds
+# without installing them, and prints the folder (by version, and by what this
+# script does) that holds
 #
 #	bzImage release root/lib/modules/<release> build (KDIR for modules)
 . "$(dirname "$0")/common.sh"
@@ -18,11 +19,16 @@ image=$(printf '%s\n' "$meta" | sed -n 's/^Depends: \(linux-image-[^ ,]*\).*/\1/
 ver=$(printf '%s\n' "$meta" | sed -n 's/^Version: //p' | head -n1)
 [ -n "$image" ] || die "linux-image-cloud-amd64 depends on no image"
 release=${image#linux-image-}
-dir=$vm_cache/linux-cloud/$release-$ver
+hash=$(grep -v '^[[:space:]]*#' "$0" | sha256sum | cut -c1-8)
+dir=$vm_cache/linux-cloud/$release-$ver-$hash
 
 if [ ! -f "$dir/release" ]; then
-	say "fetching $image $ver"
 	mkdir -p "$vm_cache/linux-cloud"
+	exec 9>"$vm_cache/linux-cloud/lock"
+	flock 9
+fi
+if [ ! -f "$dir/release" ]; then
+	say "fetching $image $ver"
 	tmp=$(mktemp -d "$vm_cache/linux-cloud/fetch.XXXXXX")
 	trap 'rm -rf "$tmp"' EXIT
 	common=linux-headers-${release%-cloud-amd64}-common
