@@ -4,7 +4,7 @@
 
 usage: e2e.py BUILD_DIR
 """
-import base64, datetime, json, os, shutil, signal, socket, subprocess, sys, tempfile, threading, time
+import base64, datetime, json, os, shutil, signal, socket, struct, subprocess, sys, tempfile, threading, time
 import http.client, ssl
 from unittest import mock
 import boto3
@@ -277,6 +277,17 @@ def main():
     out = admin("acme", op="account-import", **given(acme))
     check("import after revocation", out["ok"], out)
     check("one account", len(admin("acme", op="account-list")["accounts"]) == 1)
+
+    # a gateway that sends nonsense does not fill the log
+    s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 2)
+    s.bind((0, 0))
+    to = (int(open(f"{top}/route/acme").read().split()[1]), 0)
+    for xid in range(50):
+        s.sendto(struct.pack("<4sBBHQI", b"HRU1", 1, 1, 0, xid, 8) + b"nonsense", to)
+        s.recv(4096)
+    lines = open(f"{top}/acme.log").read().count("malformed")
+    check("malformed messages in the log", lines == 1, lines)
+    s.close()
 
     for name in ("acme", "shared"):
         for line in open(f"/proc/{procs[name].pid}/status"):

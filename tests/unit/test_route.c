@@ -455,6 +455,54 @@ static void raw_send(int fd, uint32_t port, const void *buf, size_t len)
 	assert_int_equal(sendto(fd, buf, len, 0, (struct sockaddr *)&to, sizeof(to)), len);
 }
 
+static unsigned long cpu_ticks(pid_t pid)
+{
+	unsigned long user, kernel;
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel), 2);
+	fclose(f);
+	return user + kernel;
+}
+
+/* Whoever is refused, and does not read that, does not keep the owner busy. */
+static void test_refused_do_not_read(void **state)
+{
+	uint8_t frame[21] = { 'H', 'R', 'U', '1', USERSOCK_REQUEST, HSM_CLASS_MANAGE, [16] = 1 };
+	pid_t owner, flood;
+	unsigned long before;
+	uint32_t port;
+	int pidfd, fd;
+
+	(void)state;
+	if (getuid())
+		skip();
+	owner = start_owner("acme", ECHO, (uid_t)-1);
+	assert_int_equal(rendezvous_lookup(dir, "acme", &port, &pidfd), 0);
+	close(pidfd);
+	flood = fork();
+	assert_true(flood >= 0);
+	if (!flood) {
+		if (setgid(NOBODY) || setuid(NOBODY))
+			_exit(99);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		fd = raw_socket();
+		for (int i = 0; i < 3000; i++)
+			raw_send(fd, port, frame, sizeof(frame));
+		pause();
+	}
+	usleep(700000);
+	before = cpu_ticks(owner);
+	usleep(700000);
+	assert_in_range(cpu_ticks(owner) - before, 0, sysconf(_SC_CLK_TCK) / 5);
+	stop_owner(flood);
+	stop_owner(owner);
+}
+
 static void test_garbage(void **state)
 {
 	pid_t pid = start_owner("acme", ECHO, (uid_t)-1);
@@ -599,6 +647,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_owner, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_uids, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_do_not_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_garbage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_receive_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forged_reply, setup, teardown),

@@ -331,7 +331,7 @@ void request_from_route(void *arg, const struct route_request *req)
 	}
 	memcpy(copy, req->payload, req->len);
 	if (call_request_decode(copy, req->len, &r->call)) {
-		log_warn("a malformed message from process %d, uid %u", (int)req->pid, (unsigned int)req->uid);
+		route_log_refused(w->route, req->uid, req->pid, "it is malformed");
 		request_end(r, API_INTERNAL, "The gateway's message is malformed.", NULL, 0);
 		return;
 	}

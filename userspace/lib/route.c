@@ -26,7 +26,7 @@ bool route_uid_allowed(uid_t uid, uid_t accept_uid)
 	return !uid || uid == geteuid() || (accept_uid != (uid_t)-1 && uid == accept_uid);
 }
 
-void route_log_refused(struct route_server *srv, uid_t uid, pid_t pid)
+void route_log_refused(struct route_server *srv, uid_t uid, pid_t pid, const char *why)
 {
 	struct timespec ts;
 	uint64_t now;
@@ -37,8 +37,8 @@ void route_log_refused(struct route_server *srv, uid_t uid, pid_t pid)
 		srv->untold++;
 		return;
 	}
-	log_warn("route: refused a request of uid %u, pid %d (and %u others before); --gateway-uid names whose are taken",
-		 (unsigned int)uid, (int)pid, srv->untold);
+	log_warn("route: refused a request of uid %u, pid %d: %s (%u others before)", (unsigned int)uid, (int)pid, why,
+		 srv->untold);
 	srv->quiet_until = now + REFUSED_LOG_MS;
 	srv->untold = 0;
 }

@@ -52,6 +52,8 @@ int route_serve(const char *spec, const char *name, int pool_fd, uid_t accept_ui
 /* Once per request; payload is copied.  0 or -errno (-ENOENT: too late). */
 int route_reply(struct route_server *srv, uint64_t xid, uint32_t to, const void *payload, size_t len);
 void route_server_close(struct route_server *srv);
+/* Logs that a request was refused; at most one line in 10 s, for whoever may send can send many. */
+void route_log_refused(struct route_server *srv, uid_t uid, pid_t pid, const char *why);
 
 /* ---- the gateway's side ---- */
 

@@ -236,7 +236,7 @@ static void owner_request(struct genl_server *srv, struct nlattr **a)
 		.len = (size_t)nla_len(a[HSM_A_PAYLOAD]),
 	};
 	if (!route_uid_allowed(req.uid, srv->accept_uid)) {
-		route_log_refused(&srv->srv, req.uid, req.pid);
+		route_log_refused(&srv->srv, req.uid, req.pid, "--gateway-uid names whose are taken");
 		/* The router has no errors of owners, only answers: its sender gets one in place of a deadline. */
 		req.refused = true;
 		req.payload = NULL;

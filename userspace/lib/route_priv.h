@@ -39,9 +39,6 @@ int route_usersock_open(const char *dir, struct ring *ring, struct route_client 
 /* Root, our own uid, or the configured one. */
 bool route_uid_allowed(uid_t uid, uid_t accept_uid);
 
-/* Logs that a sender's uid was refused; at most one line in 10 s, for anybody may send. */
-void route_log_refused(struct route_server *srv, uid_t uid, pid_t pid);
-
 /* ---- calls under way, of one client ---- */
 
 #define ROUTE_MAX_CALLS 1024u

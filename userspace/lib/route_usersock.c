@@ -18,14 +18,11 @@
 #define REPLY_PATIENCE_MS	2000u
 #define CREDIT			256u	/* requests that the owner has at one time */
 
-/* An errno travels as a positive number. */
 static int send_error(struct usersock *u, uint32_t to, uint64_t xid, int err)
 {
-	uint8_t value[sizeof(uint32_t)];
-	struct wcur w;
+	uint8_t value[USERSOCK_ERRNO];
 
-	wcur_init(&w, value, sizeof(value));
-	wcur_u32(&w, (uint32_t)-err);
+	usersock_put_errno(value, err);
 	return usersock_send(u, to, &(struct usersock_frame){
 		.kind = USERSOCK_ERROR, .xid = xid, .payload = value, .len = sizeof(value),
 	}, REPLY_PATIENCE_MS);
@@ -62,8 +59,8 @@ static void owner_receive(void *arg, const struct usersock_frame *f, uint32_t fr
 	if (f->kind != USERSOCK_REQUEST)
 		return;
 	if (!route_uid_allowed(cred->uid, s->accept_uid)) {
-		route_log_refused(&s->srv, cred->uid, cred->pid);
-		send_error(s->u, from, f->xid, -EACCES);
+		route_log_refused(&s->srv, cred->uid, cred->pid, "--gateway-uid names whose are taken");
+		usersock_refuse(s->u, from, f->xid, -EACCES);
 		return;
 	}
 	if (f->class != HSM_CLASS_MANAGE && f->class != HSM_CLASS_CRYPTO) {

@@ -69,10 +69,18 @@ int usersock_parse(const void *buf, size_t len, struct usersock_frame *f)
 	case USERSOCK_REPLY:
 		return 0;
 	case USERSOCK_ERROR:
-		return n == sizeof(uint32_t) ? 0 : -EBADMSG;
+		return n == USERSOCK_ERRNO ? 0 : -EBADMSG;
 	default:
 		return -EBADMSG;
 	}
+}
+
+void usersock_put_errno(uint8_t out[USERSOCK_ERRNO], int err)
+{
+	struct wcur w;
+
+	wcur_init(&w, out, USERSOCK_ERRNO);
+	wcur_u32(&w, (uint32_t)-err);
 }
 
 static void put_frame(struct wcur *w, const struct usersock_frame *f)
@@ -86,21 +94,27 @@ static void put_frame(struct wcur *w, const struct usersock_frame *f)
 	wcur_bytes(w, f->payload, f->len);
 }
 
+void usersock_refuse(struct usersock *u, uint32_t to, uint64_t xid, int err)
+{
+	struct sockaddr_nl sa = { .nl_family = AF_NETLINK, .nl_pid = to };
+	uint8_t out[USERSOCK_HEAD + USERSOCK_ERRNO], value[USERSOCK_ERRNO];
+	struct wcur w;
+
+	usersock_put_errno(value, err);
+	wcur_init(&w, out, sizeof(out));
+	put_frame(&w, &(struct usersock_frame){
+		.kind = USERSOCK_ERROR, .xid = xid, .payload = value, .len = sizeof(value),
+	});
+	sendto(u->fd, out, sizeof(out), MSG_DONTWAIT, (struct sockaddr *)&sa, sizeof(sa));
+}
+
 /* To a request that nobody will read: its sender would wait for the time-out otherwise. */
 static void turn_away(struct usersock *u, size_t len)
 {
-	static const uint8_t refused[4] = { ECONNREFUSED & 0xff, ECONNREFUSED >> 8 };
-	uint8_t out[USERSOCK_HEAD + sizeof(refused)];
 	struct usersock_frame f;
-	struct wcur w;
 
-	if (!u->from.nl_pid || usersock_parse(u->buf, len, &f) || f.kind != USERSOCK_REQUEST)
-		return;
-	wcur_init(&w, out, sizeof(out));
-	put_frame(&w, &(struct usersock_frame){
-		.kind = USERSOCK_ERROR, .xid = f.xid, .payload = refused, .len = sizeof(refused),
-	});
-	sendto(u->fd, out, sizeof(out), MSG_DONTWAIT, (struct sockaddr *)&u->from, sizeof(u->from));
+	if (u->from.nl_pid && !usersock_parse(u->buf, len, &f) && f.kind == USERSOCK_REQUEST)
+		usersock_refuse(u, u->from.nl_pid, f.xid, -ECONNREFUSED);
 }
 
 static void turn_all_away(struct usersock *u)

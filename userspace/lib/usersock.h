@@ -15,11 +15,12 @@
 
 #define USERSOCK_MAGIC	0x31555248u	/* "HRU1" */
 #define USERSOCK_HEAD	20u
+#define USERSOCK_ERRNO	4u		/* payload of USERSOCK_ERROR */
 
 enum usersock_kind {
 	USERSOCK_REQUEST = 1,
 	USERSOCK_REPLY	 = 2,
-	USERSOCK_ERROR	 = 3,		/* payload: u32, a positive errno */
+	USERSOCK_ERROR	 = 3,		/* payload: u32, an errno as a positive number */
 };
 
 struct usersock_frame {
@@ -31,6 +32,7 @@ struct usersock_frame {
 
 /* 0, or -EBADMSG: kind, class, reserved bits, or lengths that disagree. */
 int usersock_parse(const void *buf, size_t len, struct usersock_frame *f);
+void usersock_put_errno(uint8_t out[USERSOCK_ERRNO], int err);	/* err < 0 */
 
 struct usersock;
 
@@ -45,5 +47,7 @@ uint32_t usersock_port(const struct usersock *u);
 
 /* Copies the frame.  While the receiver's queue is full it is retried for patience_ms.  -ENOMEM or 0. */
 int usersock_send(struct usersock *u, uint32_t to, const struct usersock_frame *f, unsigned int patience_ms);
+/* An error, sent once and without waiting: senders to whom nothing is owed get neither memory nor patience. */
+void usersock_refuse(struct usersock *u, uint32_t to, uint64_t xid, int err);
 
 #endif
