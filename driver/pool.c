@@ -568,7 +568,7 @@ int hsm_pool_create(const struct hsm_pool_params *params, struct netlink_ext_ack
 	}
 	list_add_tail_rcu(&pool->node, &pools);
 	hsm_topology_seq++;
-	/* Still under the lock, as every event: in the order of what happened. */
+	/* Under the lock: before the event of its loss or its end. */
 	hsm_netlink_pool_event(params->name, hsm_pool_live_qps(pool));
 	mutex_unlock(&hsm_topology);
 	return 0;
