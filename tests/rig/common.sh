@@ -6,6 +6,13 @@ REGION=local-1
 INSTANCES="acme globex"
 DAEMONS="shared acme globex gateway"
 
+# A client of the rig's speaks to the rig, whatever the user's own are set up for.
+unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN
+no_proxy=${no_proxy:-${NO_PROXY:-}}
+no_proxy=${no_proxy:+$no_proxy,}localhost,127.0.0.1
+export no_proxy NO_PROXY=$no_proxy AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
+export AWS_EC2_METADATA_DISABLED=true
+
 say() { printf '%s\n' "rig: $*" >&2; }
 die() { say "$*"; exit 1; }
 

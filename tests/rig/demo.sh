@@ -30,7 +30,7 @@ aws_as()
 	shift 3
 	AWS_ACCESS_KEY_ID=$(ep ".$kind.$name.access_key_id") \
 	AWS_SECRET_ACCESS_KEY=$(ep ".$kind.$name.secret_access_key") \
-	AWS_DEFAULT_REGION=$REGION AWS_CA_BUNDLE=$RIG/ca.pem AWS_PAGER="" AWS_MAX_ATTEMPTS=1 AWS_EC2_METADATA_DISABLED=true \
+	AWS_DEFAULT_REGION=$REGION AWS_CA_BUNDLE=$RIG/ca.pem AWS_PAGER="" AWS_MAX_ATTEMPTS=1 \
 		aws --endpoint-url "$url" kms "$@"
 }
 

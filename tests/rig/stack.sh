@@ -143,6 +143,8 @@ stack_up()
 {
 	MODE=$1
 	[ ! -f "$RIG/mode" ] || die "already up ($(cat "$RIG/mode")); ./rig down first"
+	[ "$MODE" = vm ] || [ "$(printf %s "$RIG/native/run/globex.sock" | wc -c)" -le 107 ] ||
+		die "$RIG is too long for the name of a socket; set HSM_RIG_DIR to a folder of at most 84 bytes"
 	mkdir -p "$RIG/$MODE"
 	chmod 700 "$RIG"
 	make_certs

@@ -19,6 +19,7 @@ n=0 bad=0
 
 get() { jq -er "$1" "$ends"; }
 
+unset AWS_PROFILE AWS_SESSION_TOKEN
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=true
 export AWS_PAGER="" AWS_MAX_ATTEMPTS=1 no_proxy=localhost,127.0.0.1 NO_PROXY=localhost,127.0.0.1
 AWS_DEFAULT_REGION=$(get .region)

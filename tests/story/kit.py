@@ -14,6 +14,7 @@ import time
 import traceback
 import urllib.parse
 
+os.environ.pop("AWS_PROFILE", None)
 os.environ["AWS_CONFIG_FILE"] = "/dev/null"
 os.environ["AWS_SHARED_CREDENTIALS_FILE"] = "/dev/null"
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
