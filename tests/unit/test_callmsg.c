@@ -127,16 +127,16 @@ static void test_request_bad(void **state)
 	assert_int_equal(call_request_decode(buf, (size_t)len, &out), -EBADMSG);
 }
 
-/* NUL, CR and LF are refused wherever HTTP has none; the body may hold anything. */
+/* NUL, CR and LF are refused wherever HTTP has none, or a log; the body may hold anything. */
 static void test_request_control(void **state)
 {
 	static const char bad[] = { '\0', '\r', '\n' };
 	uint8_t buf[4096];
 
 	(void)state;
-	for (unsigned int where = 0; where < 5; where++) {
+	for (unsigned int where = 0; where < 7; where++) {
 		for (unsigned int i = 0; i < sizeof(bad); i++) {
-			char text[] = "TrentService.List_Keys";
+			char text[] = "TrentService.List_Keys-as-long-as-id";	/* CALLMSG_ID_LEN */
 			struct span s = { text, sizeof(text) - 1 };
 			struct call_request in, out;
 			int len;
@@ -148,6 +148,8 @@ static void test_request_control(void **state)
 			case 2: in.http.query = s; break;
 			case 3: in.http.headers[1].name = s; break;
 			case 4: in.http.headers[2].value = s; break;
+			case 5: in.request_id = s; break;
+			case 6: in.peer = s; break;
 			}
 			len = call_request_encode(&in, buf, sizeof(buf));
 			assert_int_equal(call_request_decode(buf, (size_t)len, &out), 0);

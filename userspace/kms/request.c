@@ -177,10 +177,13 @@ static void reply_error(struct request *r, enum api_error e, const char *message
 static void request_end(struct request *r, enum api_error e, const char *message, const void *body, size_t len)
 {
 	struct worker *w = r->worker;
+	struct span peer = r->call.peer;
 
+	if (r->conn)
+		peer = (struct span){ httpd_peer(r->conn), strlen(httpd_peer(r->conn)) };
 	atomic_fetch_add_explicit(e == API_OK ? &w->served : &w->refused, 1, memory_order_relaxed);
-	log_debug("%s %s %s%s", r->id, r->kind ? r->kind->name : "-", e == API_OK ? "ok" : api_error_name(e),
-		  e == API_OK && r->op.redirected ? ", redirected" : "");
+	log_debug("%s %.*s %s %s%s", r->id, (int)peer.len, peer.p, r->kind ? r->kind->name : "-",
+		  e == API_OK ? "ok" : api_error_name(e), e == API_OK && r->op.redirected ? ", redirected" : "");
 	if (e != API_OK)
 		reply_error(r, e, message);
 	else if (r->op.redirected)
@@ -324,6 +327,7 @@ void request_from_route(void *arg, const struct route_request *req)
 	r->class = req->class;
 	r->id[0] = '\0';
 	r->kind = NULL;
+	r->call.peer = (struct span){ "-", 1 };
 	copy = arena_alloc(&r->arena, req->len);
 	if (!copy) {
 		request_end(r, API_UNAVAILABLE, "Out of memory.", NULL, 0);
@@ -332,6 +336,7 @@ void request_from_route(void *arg, const struct route_request *req)
 	memcpy(copy, req->payload, req->len);
 	if (call_request_decode(copy, req->len, &r->call)) {
 		route_log_refused(w->route, req->uid, req->pid, "it is malformed");
+		r->call.peer = (struct span){ "-", 1 };
 		request_end(r, API_INTERNAL, "The gateway's message is malformed.", NULL, 0);
 		return;
 	}

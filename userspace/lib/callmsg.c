@@ -1,16 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Encoding of call messages.
- *
- * request: u8 version, u8 type = 1, u16 headers, u32 body length,
- *          str assigned key id, str request id, str peer,
- *          str method, str path, str query, headers * (str name, str value), body
- * reply:   u8 version, u8 type = 2, u8 kind, u8 0, then
- *          answer:   u16 status, u16 0, u32 body length, body
- *          redirect: str instance, str account, str key id, str endpoint
- *
- * str is u16 length and that many bytes.  Nothing follows the last member.
- */
 #include <errno.h>
 #include <limits.h>
 
@@ -49,7 +37,7 @@ static struct span get_str(struct rcur *r)
 	return get_bytes(r, rcur_u16(r));
 }
 
-/* What a parsed HTTP message never holds (RFC 9110, section 5.5): the sender made it up. */
+/* What a parsed HTTP message never holds (RFC 9110, section 5.5), nor a line of a log: the sender made it up. */
 static bool is_clean(struct span s)
 {
 	for (size_t i = 0; i < s.len; i++)
@@ -115,7 +103,8 @@ int call_request_decode(const void *buf, size_t len, struct call_request *req)
 	http->method = get_str(&r);
 	http->path = get_str(&r);
 	http->query = get_str(&r);
-	clean = is_clean(http->method) && is_clean(http->path) && is_clean(http->query);
+	clean = is_clean(req->request_id) && is_clean(req->peer) && is_clean(http->method) && is_clean(http->path) &&
+		is_clean(http->query);
 	for (unsigned int i = 0; i < http->n_headers; i++) {
 		http->headers[i].name = get_str(&r);
 		http->headers[i].value = get_str(&r);

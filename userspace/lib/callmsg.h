@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What gateway and KMS say to each other over a route: an API request as the
- * client signed it, and its answer.  Layout in Documentation/architecture.rst,
- * "Messages between gateway and KMS".
+ * client signed it, and its answer.  Layout, little-endian:
+ *
+ * request: u8 version, u8 type = 1, u16 headers, u32 body length,
+ *          str assigned key id, str request id, str peer,
+ *          str method, str path, str query, headers * (str name, str value), body
+ * reply:   u8 version, u8 type = 2, u8 kind, u8 0, then
+ *          answer:   u16 status, u16 0, u32 body length, body
+ *          redirect: str instance, str account, str key id, str endpoint
+ *
+ * str is u16 length and that many bytes.  Nothing follows the last member.
  */
 #ifndef HSM_CALLMSG_H
 #define HSM_CALLMSG_H
@@ -19,7 +27,7 @@ struct call_request {
 	 */
 	struct span assigned_key_id;
 	struct span request_id;		/* UUID text, made by the gateway, for logs of both */
-	struct span peer;		/* client's address as the gateway saw it; for the audit */
+	struct span peer;		/* client's address as the gateway saw it, for logs of both */
 	struct http_request http;	/* as it came, all headers and the body */
 };
 
