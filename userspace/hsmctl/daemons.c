@@ -17,7 +17,7 @@ static const char *hint(int err)
 	case -ECONNREFUSED:
 		return "; nothing listens there: the daemon is not running";
 	case -EACCES:
-		return "; be root, or the daemon's user";
+		return "; be root, or the user that started the daemon";
 	case -ECONNRESET:
 		return "; the daemon closed the connection: it ended, or does not admit this user";
 	default:

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Administration socket of a daemon: a Unix stream socket (0600, in the daemon's
- * run folder), checked by peer credentials: root and the daemon's own uid.  One JSON object per line
- * each way: {"op": "...", ...} -> {"ok": true, ...} or {"ok": false, "error": "what was wrong and what to do"}.
+ * run folder), checked by peer credentials: root and the daemon's own uid.  A daemon that gives up
+ * root has bound it before, so it is root's alone then, and the next start removes it.  One JSON
+ * object per line each way: {"op": "...", ...} -> {"ok": true, ...} or {"ok": false, "error": "what was wrong and what to do"}.
  */
 #ifndef HSM_ADMINSOCK_H
 #define HSM_ADMINSOCK_H
