@@ -51,7 +51,7 @@ struct auth_check {
 
 void auth_verify(struct auth *a, struct auth_check *c);
 
-/* Signing keys held now; for tests and status. */
+/* Signing keys held now; for tests. */
 unsigned int auth_cached(const struct auth *a);
 
 #endif

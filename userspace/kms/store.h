@@ -13,7 +13,8 @@
  * rely on neither.  A read that starts after a write's completion sees that write.
  *
  * Errors: -ENOENT, -EEXIST, -ENOSPC (disk or quota full), -EIO, -EUCLEAN (damaged
- * store), -ENOMEM.
+ * store), -EINVAL (a row that the store does not take), -EBUSY (locked by another
+ * process for 5 s), -EACCES (files that can't be opened or written), -ENOMEM.
  */
 #ifndef KMS_STORE_H
 #define KMS_STORE_H
