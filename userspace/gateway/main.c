@@ -93,14 +93,6 @@ static int parse(int argc, char **argv, struct options *o)
 	return 0;
 }
 
-static void set_port(struct sockaddr_storage *addr, unsigned int port)
-{
-	if (addr->ss_family == AF_INET)
-		((struct sockaddr_in *)addr)->sin_port = htons((uint16_t)port);
-	else
-		((struct sockaddr_in6 *)addr)->sin6_port = htons((uint16_t)port);
-}
-
 static void *work(void *arg)
 {
 	struct worker *w = arg;
@@ -170,7 +162,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < n && !err; i++) {
 		err = gateway_open(&cfg, &workers[i].gw);
 		if (!err)
-			set_port(&cfg.httpd.addr, gateway_port(workers[i].gw));
+			daemon_set_port(&cfg.httpd.addr, gateway_port(workers[i].gw));
 	}
 	if (!err)
 		err = daemon_drop_user(o.user);

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include <openssl/crypto.h>
 
@@ -24,8 +23,6 @@
 #define AKID_LEN	20
 
 _Static_assert(STORE_INSTANCE_MAX == ROUTE_NAME_LEN - 1, "one rule for instance names");
-
-#define from_member(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 
 /* An administration call that needs the card or the store. */
 struct job {
@@ -69,14 +66,6 @@ static void job_end(struct job *j)
 	OPENSSL_cleanse(j, sizeof(*j));
 	free(j);
 	worker_ended(w);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 /* ---- members of a call ---- */
@@ -260,7 +249,7 @@ static void account_create(struct worker *w, struct admin_call *call, const json
 	j->with_account = true;
 	STR_COPY(j->account.name, name);
 	STR_COPY(j->cred.name, name);
-	j->account.created_ms = j->cred.created_ms = now_ms();
+	j->account.created_ms = j->cred.created_ms = op_now_ms();
 	j->cred.kind = STORE_CRED_ACCOUNT;
 	make_credential(j);
 }
@@ -286,7 +275,7 @@ static void account_import(struct worker *w, struct admin_call *call, const json
 	j->with_account = !known.found;
 	STR_COPY(j->account.id, id);
 	STR_COPY(j->account.name, name);
-	j->account.created_ms = j->cred.created_ms = now_ms();
+	j->account.created_ms = j->cred.created_ms = op_now_ms();
 	j->cred.kind = STORE_CRED_ACCOUNT;
 	STR_COPY(j->cred.account, id);
 	STR_COPY(j->cred.name, name);
@@ -320,7 +309,7 @@ static void credential_issue(struct worker *w, struct admin_call *call, const js
 		return;
 	STR_COPY(j->cred.name, name);
 	STR_COPY(j->cred.account, search.account.id);
-	j->cred.created_ms = now_ms();
+	j->cred.created_ms = op_now_ms();
 	j->cred.kind = w->kms->cfg.shared ? STORE_CRED_ACCOUNT : STORE_CRED_INSTANCE;
 	make_credential(j);
 }
@@ -411,7 +400,7 @@ static void instance_add(struct worker *w, struct admin_call *call, const json_t
 	STR_COPY(j->instance.name, name);
 	STR_COPY(j->instance.account, search.id);
 	STR_COPY(j->instance.endpoint, endpoint);
-	j->instance.created_ms = now_ms();
+	j->instance.created_ms = op_now_ms();
 	j->write.changes[0] = (struct store_change){ .kind = STORE_INSTANCE_PUT, .instance = &j->instance };
 	j->write.n = 1;
 	j->write.ring = w->ring;

@@ -14,8 +14,6 @@
 #define SLOTS	256
 #define DATE	8	/* YYYYMMDD */
 
-#define from_member(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
-
 struct slot {
 	char access_key_id[STORE_AKID_MAX + 1];	/* "": free */
 	char date[DATE];

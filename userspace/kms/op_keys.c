@@ -10,23 +10,12 @@
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "cursor.h"
 #include "log.h"
 #include "ops.h"
 #include "replay.h"
 #include "uuid.h"
-
-#define from_member(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* ---- CreateKey ---- */
 
@@ -62,7 +51,7 @@ static void key_generated(struct op *op)
 	k->token_len = (uint16_t)op->card_len;
 	memcpy(k->id, op->key.id, 16);
 	STR_COPY(k->account, op->caller.account);
-	k->created_ms = now_ms();
+	k->created_ms = op_now_ms();
 	k->description = op->create_key.description.p;
 	k->description_len = op->create_key.description.len;
 	op->write.changes[0] = (struct store_change){ .kind = STORE_KEY_PUT, .key = k };
@@ -120,7 +109,7 @@ static void record_key(struct op *op)
 	memcpy(d->id, op->target.key_id, 16);
 	STR_COPY(d->account, op->caller.account);
 	STR_COPY(d->instance, op->target.instance);
-	d->created_ms = now_ms();
+	d->created_ms = op_now_ms();
 	op->write.changes[0] = (struct store_change){ .kind = STORE_DIR_PUT, .dir = d };
 	op->write.n = 1;
 	op->write.ring = op->env->ring;

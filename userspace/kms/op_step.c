@@ -4,13 +4,20 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cursor.h"
 #include "log.h"
 #include "ops.h"
 #include "uuid.h"
 
-#define from_member(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+int64_t op_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
 
 void op_end(struct op *op)
 {

@@ -181,6 +181,9 @@ void op_random(struct op *op);
 
 /* ---- steps, for op_*.c ---- */
 
+/* Of the calendar, for what is recorded. */
+int64_t op_now_ms(void);
+
 void op_end(struct op *op);
 /* Notes the refusal; the caller ends the operation or returns to one that does.  Always -1. */
 int op_refuse(struct op *op, enum api_error e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -22,8 +22,6 @@
 
 #define KEEP_FREE	64	/* requests per worker */
 
-#define from_member(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
-
 struct request {
 	struct worker *worker;
 	struct request *next;		/* free list */

@@ -13,8 +13,6 @@
 #define FLUSH_MS	50	/* for what is being sent */
 #define DRAIN_MS	500	/* for what was cancelled */
 
-#define from_member(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
-
 static int open_listener(struct kms *kms, struct worker *w)
 {
 	struct httpd_config cfg = {
@@ -24,19 +22,13 @@ static int open_listener(struct kms *kms, struct worker *w)
 		.request_ms = REQUEST_MS,
 	};
 	struct worker *first = &kms->workers[0];
-	unsigned int port;
 	int err;
 
 	if (daemon_parse_listen(kms->cfg.listen, &cfg.addr, &cfg.addr_len))
 		return -EINVAL;
 	/* Port 0: the first worker's choice is everybody's. */
-	if (w != first) {
-		port = httpd_port(first->httpd);
-		if (cfg.addr.ss_family == AF_INET)
-			((struct sockaddr_in *)&cfg.addr)->sin_port = htons((uint16_t)port);
-		else
-			((struct sockaddr_in6 *)&cfg.addr)->sin6_port = htons((uint16_t)port);
-	}
+	if (w != first)
+		daemon_set_port(&cfg.addr, httpd_port(first->httpd));
 	err = httpd_listen(w->ring, &cfg, request_from_listener, w, &w->httpd);
 	if (err)
 		log_err("can't listen on %s: %s", kms->cfg.listen, strerror(-err));

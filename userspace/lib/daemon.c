@@ -119,6 +119,14 @@ int daemon_parse_listen(const char *text, struct sockaddr_storage *addr, socklen
 	return 0;
 }
 
+void daemon_set_port(struct sockaddr_storage *addr, unsigned int port)
+{
+	if (addr->ss_family == AF_INET)
+		((struct sockaddr_in *)addr)->sin_port = htons((uint16_t)port);
+	else
+		((struct sockaddr_in6 *)addr)->sin6_port = htons((uint16_t)port);
+}
+
 int daemon_parse_workers(const char *text)
 {
 	long n;

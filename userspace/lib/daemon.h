@@ -27,6 +27,8 @@ void daemon_wait_stop(void);
 /* "HOST:PORT", "[::1]:8443"; names are resolved.  0 or -EINVAL, logged. */
 int daemon_parse_listen(const char *text, struct sockaddr_storage *addr, socklen_t *len);
 
+void daemon_set_port(struct sockaddr_storage *addr, unsigned int port);
+
 /* "1".."8", or NULL for one per online CPU, at most 8.  -EINVAL, logged. */
 int daemon_parse_workers(const char *text);
 

@@ -13,11 +13,15 @@
 #define HSM_RING_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <liburing.h>
 
 struct ring;
 struct ring_op;
+
+/* The struct whose member an operation, a timer or posted work is. */
+#define from_member(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 
 /*
  * res: as in the CQE (>= 0 or -errno); extra: big_cqe[0]; flags: cqe->flags.
