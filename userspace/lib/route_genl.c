@@ -109,6 +109,7 @@ static void received(struct ring_op *op, int res, uint32_t flags, uint64_t extra
 	if (s->closed)
 		goto out;
 	if (res == -ENOBUFS) {
+		/* Lost are refusals, and no answers (netlink.rst): those calls end at their deadline. */
 		log_warn("route genl: receive queue overran (%lu so far)", ++s->overruns);
 	} else if (res < 0 && res != -EINTR && res != -EAGAIN) {
 		retry_receive(s, res);
