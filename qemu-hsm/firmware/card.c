@@ -10,8 +10,6 @@
 
 #include "fw.h"
 
-_Static_assert(sizeof(struct hsm_identify_out) == 128, "IDENTIFY output");
-
 static uint16_t identify(struct fw_cmd *cmd)
 {
 	struct hsm_fw *fw = cmd->fw;
@@ -113,18 +111,6 @@ uint16_t hsm_fw_exec(struct hsm_fw *fw, const uint8_t *partition, uint8_t opcode
 	return st;
 }
 
-static bool serial_valid(const char *s)
-{
-	size_t n = strnlen(s, 32);
-
-	if (!n || n == 32)
-		return false;
-	for (; *s; s++)
-		if (*s < 0x20 || *s > 0x7e)
-			return false;
-	return true;
-}
-
 static int set_serial(struct hsm_fw *fw, const char *wanted)
 {
 	uint8_t r[8];
@@ -181,7 +167,7 @@ int hsm_fw_open(const struct hsm_fw_config *cfg, struct hsm_fw **out)
 	int err;
 
 	*out = NULL;
-	if (!cfg->nvram || (cfg->serial && !serial_valid(cfg->serial)))
+	if (!cfg->nvram || (cfg->serial && !fw_serial_len(cfg->serial)))
 		return -EINVAL;
 	fw = fw_secret_alloc(sizeof(*fw));
 	if (!fw)

@@ -9,11 +9,6 @@
 
 #define INFO "hsm clone v1"
 
-_Static_assert(sizeof(struct hsm_clone_offer_out) == 72, "CLONE_OFFER output");
-_Static_assert(sizeof(struct hsm_clone_export_in) == 88, "CLONE_EXPORT input");
-_Static_assert(sizeof(struct hsm_clone_export_out) == 144, "CLONE_EXPORT output");
-_Static_assert(sizeof(struct hsm_clone_import_in) == 160, "CLONE_IMPORT input");
-
 static struct fw_offer *offer_find(struct hsm_fw *fw, const uint8_t *uuid)
 {
 	for (uint32_t i = 0; i < HSM_MAX_PARTITIONS; i++)

@@ -9,11 +9,6 @@
 
 #define LABEL "hsm data v1"
 
-_Static_assert(sizeof(struct hsm_random_in) == 8, "RANDOM input");
-_Static_assert(sizeof(struct hsm_crypt_in) == 16, "ENCRYPT input");
-_Static_assert(sizeof(struct hsm_data_key_in) == 16, "DATA_KEY input");
-_Static_assert(sizeof(struct hsm_data_key_out) == 8, "DATA_KEY output");
-_Static_assert(sizeof(struct hsm_reencrypt_in) == 16, "REENCRYPT input");
 _Static_assert(FW_NONCE_LEN + FW_IV_LEN + FW_TAG_LEN == HSM_CIPHERTEXT_OVERHEAD, "ciphertext");
 
 struct bytes {

@@ -152,6 +152,9 @@ struct fw_nvram {
 	char *name;	/* of the file in its folder */
 };
 
+/* Of a serial: 1 to 31 printable ASCII characters, or 0: it is none.  Looks at 32 bytes at most. */
+size_t fw_serial_len(const char *s);
+
 /* Locks and reads.  0, and *image is left as it was if there is no file yet;
  * -EINVAL: not a file of this format, or damaged; -EBUSY; -ENOMEM; an errno of a
  * file operation.  Unless it is 0 there is nothing to close.

@@ -25,6 +25,7 @@ struct hsm_fw_config {
  * Powers the card on.  0 and *fw, to be released with hsm_fw_close(); or -EINVAL
  * (NVRAM is not ours or is damaged; never overwritten then), -EBUSY, -ENOMEM,
  * -EIO (self-test failed), or the errno of the file operation.
+ * The process may exit() with commands running: OpenSSL is told not to clean up.
  */
 int hsm_fw_open(const struct hsm_fw_config *cfg, struct hsm_fw **fw);
 

@@ -47,16 +47,21 @@ static int digest(const void *p, size_t len, uint8_t out[DIGEST_LEN])
 	return EVP_Q_digest(NULL, "SHA256", NULL, p, len, out, NULL) ? 0 : -EIO;
 }
 
+size_t fw_serial_len(const char *s)
+{
+	size_t n = strnlen(s, 32);
+
+	for (size_t i = 0; i < n; i++)
+		if (s[i] < 0x20 || s[i] > 0x7e)
+			return 0;
+	return n < 32 ? n : 0;
+}
+
 static bool serial_valid(const uint8_t s[32])
 {
-	size_t n = strnlen((const char *)s, 32);
+	size_t n = fw_serial_len((const char *)s);
 
-	if (!n || n == 32 || !fw_is_zero(s + n, 32 - n))
-		return false;
-	while (n--)
-		if (s[n] < 0x20 || s[n] > 0x7e)
-			return false;
-	return true;
+	return n && fw_is_zero(s + n, 32 - n);
 }
 
 static int decode(const uint8_t *buf, size_t len, struct fw_image *image)

@@ -10,10 +10,6 @@
 /* Its value tells two cards' domain keys apart and nothing about either. */
 #define LABEL_CHECK "hsm check v1"
 
-_Static_assert(sizeof(struct hsm_partition_in) == 16, "PARTITION_CREATE input");
-_Static_assert(sizeof(struct hsm_partition_list_out) == 8, "PARTITION_LIST output");
-_Static_assert(sizeof(struct hsm_partition_entry) == 40, "PARTITION_LIST entry");
-
 struct fw_partition *fw_partition_find(struct hsm_fw *fw, const uint8_t uuid[HSM_UUID_LEN])
 {
 	for (uint32_t i = 0; i < fw->count; i++)

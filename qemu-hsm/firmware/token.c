@@ -10,10 +10,8 @@
 
 #define LABEL "hsm token v1"
 
-_Static_assert(sizeof(struct hsm_token) == 80, "token header");
 _Static_assert(sizeof(struct hsm_token) + FW_KEY_LEN + FW_TAG_LEN == HSM_TOKEN_AES256_LEN,
 	       "AES-256 token");
-_Static_assert(sizeof(struct hsm_key_generate_in) == 16, "KEY_GENERATE input");
 
 /* Combinations that hardware.rst, "Key usage", permits for AES-256. */
 static bool usage_permitted(uint32_t usage)
