@@ -68,7 +68,7 @@ void hsm_admin_prepare(HsmCmd *cmd)
 
 static void finish(HsmCmd *cmd, uint16_t status)
 {
-	hsm_qp_complete(cmd->qp, le16_to_cpu(cmd->sqe.cid), status, 0);
+	hsm_cmd_complete(cmd, status, NULL, 0);
 	hsm_cmd_put(cmd);
 }
 

@@ -4,17 +4,17 @@
  * Documentation/hardware.rst.  Use: Documentation/qemu.rst.
  */
 #include "hsm.h"
+#include "hw/pci/msi.h"
 #include "hw/pci/msix.h"
 #include "hw/pci/pcie.h"
 #include "hw/pci/pcie_aer.h"
 #include "qapi/visitor.h"
 #include "qemu/error-report.h"
+#include "qemu/lockable.h"
 #include "qemu/log.h"
 #include "qemu/module.h"
 
-#include <openssl/crypto.h>
-
-/* Bound on READY following ENABLE that the guest is told, and that a reset waits for. */
+/* For READY to follow ENABLE, as the guest is told; and until an unplug that waits complains. */
 #define TIMEOUT_MS	5000
 #define EXP_CAP		0x80
 #define AER_CAP		0x100
@@ -29,32 +29,45 @@ void hsm_fatal(HsmState *s, const char *why)
 
 static void set_run_state(HsmState *s, HsmRunState state)
 {
-	bool locked = bql_locked();
-
-	if (!locked)
-		bql_lock();
+	qemu_mutex_lock(&s->lock);
 	qatomic_set(&s->run_state, state);
 	qemu_cond_broadcast(&s->changed);
-	if (!locked)
-		bql_unlock();
+	qemu_mutex_unlock(&s->lock);
+}
+
+static bool bus_master(HsmState *s)
+{
+	return pci_get_word(s->pci.config + PCI_COMMAND) & PCI_COMMAND_MASTER;
 }
 
 static bool start(HsmState *s)
 {
+	uint64_t sq, cq, shadow;
+	uint32_t size;
+	bool iommu;
+
+	qemu_mutex_lock(&s->lock);
+	iommu = s->iommu;
+	size = s->admin_size;
+	sq = s->admin_sq;
+	cq = s->admin_cq;
+	shadow = s->admin_shadow;
+	/* Who mutes has cleared one of these before it takes the lock. */
+	qatomic_set(&s->mute, !s->enable || qatomic_read(&s->gone) || !bus_master(s));
+	qemu_mutex_unlock(&s->lock);
+
 	/* Rings stay mapped: what the guest takes out of the IOMMU would stay in reach. */
-	if (s->iommu) {
+	if (iommu) {
 		error_report_once("hsm: the card is behind an IOMMU, which it does not support");
 		hsm_fatal(s, "behind an IOMMU");
 		return false;
 	}
-	if (s->admin_size < 2 || s->admin_size > HSM_MAX_RING || !is_power_of_2(s->admin_size) ||
-	    s->admin_sq % 4096 || s->admin_cq % 4096 ||
-	    s->admin_shadow % sizeof(struct hsm_shadow)) {
+	if (size < 2 || size > HSM_MAX_RING || !is_power_of_2(size) || sq % 4096 || cq % 4096 ||
+	    shadow % sizeof(struct hsm_shadow)) {
 		hsm_fatal(s, "admin queue registers");
 		return false;
 	}
-	if (hsm_qp_start(&s->qps[0], s->admin_size, 0, s->admin_sq, s->admin_cq,
-			 s->admin_shadow) != HSM_ST_OK) {
+	if (hsm_qp_start(&s->qps[0], size, 0, sq, cq, shadow) != HSM_ST_OK) {
 		hsm_fatal(s, "admin queue out of reach");
 		return false;
 	}
@@ -88,7 +101,7 @@ static void reconcile(void *opaque)
 	HsmState *s = opaque;
 
 	for (;;) {
-		bool enable = qatomic_load_acquire(&s->enable) && !qatomic_read(&s->gone);
+		bool enable = qatomic_read(&s->enable) && !qatomic_read(&s->gone);
 
 		switch (qatomic_read(&s->run_state)) {
 		case HSM_STOPPED:
@@ -101,7 +114,8 @@ static void reconcile(void *opaque)
 			set_run_state(s, HSM_RUNNING);
 			break;
 		case HSM_RUNNING:
-			if (enable) {
+			/* A muted card was reset, even if ENABLE is set again by now. */
+			if (enable && !qatomic_read(&s->mute)) {
 				hsm_delay_run(s);
 				hsm_admin_run(s);
 				return;
@@ -114,44 +128,117 @@ static void reconcile(void *opaque)
 			if (!drained(s))
 				return;
 			for_each_live(s, hsm_qp_release);
-			qatomic_set(&s->fatal, false);
+			if (!enable)
+				qatomic_set(&s->fatal, false);
 			set_run_state(s, HSM_STOPPED);
 			break;
 		}
 	}
 }
 
+/* ---- vectors ---- */
+
+/* BQL.  Who has read that READY is clear sees no vector any more. */
+static bool may_raise(HsmState *s)
+{
+	return !qatomic_read(&s->mute) && qatomic_read(&s->run_state) != HSM_STOPPED;
+}
+
+/* Where x86 has its interrupt controllers, and nothing else can be mapped. */
+static bool is_interrupt(MSIMessage msg)
+{
+	return msg.address >> 20 == 0xfee;
+}
+
+void hsm_raise(HsmState *s, uint16_t vector)
+{
+	bool locked = bql_locked();
+
+	/* Before the look at mute: hsm_exit() does the reverse. */
+	qatomic_inc(&s->raising);
+	if (!qatomic_read(&s->mute)) {
+		if (!locked)
+			bql_lock();
+		if (!may_raise(s)) {
+			/* Too late. */
+		} else if (is_interrupt(msix_get_message(&s->pci, vector))) {
+			msix_notify(&s->pci, vector);
+		} else {
+			set_bit(vector, s->vectors);
+			qemu_bh_schedule(s->vector_bh);
+		}
+		if (!locked)
+			bql_unlock();
+	}
+	qatomic_dec(&s->raising);
+}
+
+static void raise_vectors(void *opaque)
+{
+	HsmState *s = opaque;
+	uint32_t i;
+
+	/* A message may be aimed at the slot, and eject the card. */
+	object_ref(OBJECT(s));
+	for (i = 0; i <= s->max_qps; i++) {
+		if (test_and_clear_bit(i, s->vectors) && may_raise(s))
+			msix_notify(&s->pci, i);
+	}
+	object_unref(OBJECT(s));
+}
+
 /* ---- waiting for the ring thread, BQL held ---- */
+
+void hsm_mute(HsmState *s)
+{
+	uint32_t i;
+
+	qemu_mutex_lock(&s->lock);
+	qatomic_set(&s->mute, true);
+	qemu_mutex_unlock(&s->lock);
+	/* Whoever found it clear writes under the lock of a pair: wait for that. */
+	for (i = 0; i <= s->max_qps; i++) {
+		qemu_mutex_lock(&s->qps[i].lock);
+		qemu_mutex_unlock(&s->qps[i].lock);
+	}
+}
 
 static bool own_context(HsmState *s)
 {
 	return s->ctx != qemu_get_aio_context();
 }
 
-/* Lets go of the BQL now and then; false if the card was still busy after TIMEOUT_MS. */
-static bool stop_and_wait(HsmState *s)
+/* Of a card that is gone, which nothing starts again. */
+static void wait_stopped(HsmState *s)
 {
 	int64_t end = qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + TIMEOUT_MS;
 
 	for (;;) {
-		/* Each time: another vCPU may set it while the BQL is not held. */
-		qatomic_set(&s->enable, false);
 		if (own_context(s))
 			qemu_bh_schedule(s->bh);
 		else
 			reconcile(s);
 		if (qatomic_read(&s->run_state) == HSM_STOPPED)
-			return true;
-		if (qemu_clock_get_ms(QEMU_CLOCK_REALTIME) >= end)
-			return false;
-		/* Bounded, since workers signal without the BQL. */
-		qemu_cond_timedwait_bql(&s->changed, 10);
+			return;
+		if (qemu_clock_get_ms(QEMU_CLOCK_REALTIME) >= end) {
+			/* A slow disk; or somebody else's use of the IOThread wants the BQL. */
+			error_report("hsm: unplug waits for the card to drain");
+			bql_unlock();
+			g_usleep(1000);
+			bql_lock();
+			end += TIMEOUT_MS;
+		}
+		qemu_mutex_lock(&s->lock);
+		/* Bounded, since workers signal without the lock. */
+		if (s->run_state != HSM_STOPPED)
+			qemu_cond_timedwait(&s->changed, &s->lock, 10);
+		qemu_mutex_unlock(&s->lock);
 	}
 }
 
 typedef struct RingCall {
 	HsmState *s;
-	void (*fn)(HsmState *s);
+	void (*fn)(void *opaque);
 	bool done;
 } RingCall;
 
@@ -161,14 +248,14 @@ static void ring_call_bh(void *opaque)
 	HsmState *s = call->s;
 
 	call->fn(s);
-	bql_lock();
+	qemu_mutex_lock(&s->lock);
 	call->done = true;
 	qemu_cond_broadcast(&s->changed);
-	bql_unlock();
+	qemu_mutex_unlock(&s->lock);
 }
 
 /* Runs fn in the ring thread: afterwards no earlier callback runs there any more. */
-static void ring_call(HsmState *s, void (*fn)(HsmState *s))
+static void ring_call(HsmState *s, void (*fn)(void *opaque))
 {
 	RingCall call = { .s = s, .fn = fn };
 
@@ -177,13 +264,10 @@ static void ring_call(HsmState *s, void (*fn)(HsmState *s))
 		return;
 	}
 	aio_bh_schedule_oneshot(s->ctx, ring_call_bh, &call);
+	qemu_mutex_lock(&s->lock);
 	while (!call.done)
-		qemu_cond_timedwait_bql(&s->changed, 100);
-}
-
-static void reconcile_now(HsmState *s)
-{
-	reconcile(s);
+		qemu_cond_wait(&s->changed, &s->lock);
+	qemu_mutex_unlock(&s->lock);
 }
 
 /* ---- registers, BQL held ---- */
@@ -229,15 +313,15 @@ static void regs_write(void *opaque, hwaddr addr, uint64_t val, unsigned int siz
 
 	if (qatomic_read(&s->gone))
 		return;
+	QEMU_LOCK_GUARD(&s->lock);
 	if (addr == HSM_REG_CONTROL) {
 		/* Not in realize(): the IOMMU may be made after the card. */
 		s->iommu = pci_device_iommu_address_space(&s->pci) != &address_space_memory;
-		/* Releases the admin registers to the ring thread. */
-		qatomic_store_release(&s->enable, !!(val & HSM_CONTROL_ENABLE));
+		qatomic_set(&s->enable, !!(val & HSM_CONTROL_ENABLE));
 		qemu_bh_schedule(s->bh);
 		return;
 	}
-	if (s->enable || qatomic_read(&s->run_state) != HSM_STOPPED) {
+	if (s->enable || s->run_state != HSM_STOPPED) {
 		qemu_log_mask(LOG_GUEST_ERROR, "hsm: write to 0x%" HWADDR_PRIx " while enabled\n",
 			      addr);
 		return;
@@ -320,9 +404,12 @@ static void config_write(PCIDevice *pci, uint32_t addr, uint32_t val, int len)
 	pcie_cap_flr_write_config(pci, addr, val, len);
 	pcie_aer_write_config(pci, addr, val, len);
 	/* The rings stay mapped, so that a cleared bus master enable has to stop them here. */
-	if (!(pci_get_word(pci->config + PCI_COMMAND) & PCI_COMMAND_MASTER) &&
-	    (s->enable || qatomic_read(&s->run_state) != HSM_STOPPED))
+	if (bus_master(s) || qatomic_read(&s->mute))
+		return;
+	if (qatomic_read(&s->enable))
 		hsm_fatal(s, "bus mastering disabled under running rings");
+	hsm_mute(s);
+	qemu_bh_schedule(s->bh);
 }
 
 /* ---- fault injection: properties that qom-set may change at run time ---- */
@@ -377,6 +464,7 @@ static void set_gone(Object *obj, bool value, Error **errp)
 	}
 	if (qatomic_xchg(&s->gone, true))
 		return;
+	hsm_mute(s);
 	/* Stops by itself: reconcile() takes a card that is gone as disabled. */
 	qemu_bh_schedule(s->bh);
 	hsm_slot_empty(&s->pci);
@@ -388,14 +476,18 @@ static void hsm_reset(DeviceState *dev)
 {
 	HsmState *s = HSM(dev);
 
-	s->resets++;
-	if (!stop_and_wait(s))
-		error_report("hsm: the card did not drain in %d ms", TIMEOUT_MS);
-	s->resets--;
+	/* What hsm_exit() takes down may not be touched either. */
+	if (qatomic_read(&s->gone))
+		return;
+	qatomic_set(&s->enable, false);
+	hsm_mute(s);
+	qemu_mutex_lock(&s->lock);
 	s->admin_size = 0;
 	s->admin_sq = 0;
 	s->admin_cq = 0;
 	s->admin_shadow = 0;
+	qemu_mutex_unlock(&s->lock);
+	qemu_bh_schedule(s->bh);
 }
 
 static void delay_expired(void *opaque)
@@ -405,8 +497,10 @@ static void delay_expired(void *opaque)
 	qemu_bh_schedule(s->bh);
 }
 
-static void free_ring_side(HsmState *s)
+static void free_ring_side(void *opaque)
 {
+	HsmState *s = opaque;
+
 	qemu_bh_delete(s->bh);
 	s->bh = NULL;
 }
@@ -474,11 +568,11 @@ static void exit_pci(HsmState *s)
 	pcie_cap_exit(&s->pci);
 }
 
-static void free_qps(HsmState *s)
+static void free_qps(HsmState *s, uint32_t n)
 {
 	uint32_t i;
 
-	for (i = 0; i <= s->max_qps; i++) {
+	for (i = 0; i < n; i++) {
 		event_notifier_cleanup(&s->qps[i].kick);
 		qemu_mutex_destroy(&s->qps[i].lock);
 	}
@@ -500,12 +594,7 @@ static int make_qps(HsmState *s, Error **errp)
 		ret = event_notifier_init(&qp->kick, 0);
 		if (ret < 0) {
 			error_setg_errno(errp, -ret, "event notifier");
-			while (i--) {
-				event_notifier_cleanup(&s->qps[i].kick);
-				qemu_mutex_destroy(&s->qps[i].lock);
-			}
-			g_free(s->qps);
-			s->qps = NULL;
+			free_qps(s, i);
 			return ret;
 		}
 		qemu_mutex_init(&qp->lock);
@@ -532,8 +621,6 @@ static void hsm_realize(PCIDevice *pci, Error **errp)
 		return;
 	}
 
-	/* QEMU leaves by exit() with the workers running: libcrypto must stay whole under them. */
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 	ret = hsm_fw_open(&cfg, &s->fw);
 	if (ret < 0) {
 		error_setg_errno(errp, -ret, "NVRAM '%s' is unusable", s->nvram);
@@ -548,14 +635,15 @@ static void hsm_realize(PCIDevice *pci, Error **errp)
 		goto qps;
 
 	QSIMPLEQ_INIT(&s->delayed);
+	qemu_mutex_init(&s->lock);
 	qemu_cond_init(&s->changed);
 	s->run_state = HSM_STOPPED;
+	s->mute = true;
 	s->ctx = qemu_get_aio_context();
-	if (s->iothread) {
-		object_ref(OBJECT(s->iothread));
+	if (s->iothread)
 		s->ctx = iothread_get_aio_context(s->iothread);
-	}
 	s->bh = aio_bh_new(s->ctx, reconcile, s);
+	s->vector_bh = aio_bh_new(qemu_get_aio_context(), raise_vectors, s);
 	/*
 	 * A timer of the AioContext would do without the detour, but is reached by
 	 * an offset into a structure that depends on how QEMU was configured.
@@ -566,7 +654,7 @@ static void hsm_realize(PCIDevice *pci, Error **errp)
 	qemu_add_exit_notifier(&s->exit);
 	return;
 qps:
-	free_qps(s);
+	free_qps(s, s->max_qps + 1);
 blocker:
 	hsm_unblock_migration(&s->blocker);
 fw:
@@ -581,23 +669,27 @@ static void hsm_exit(PCIDevice *pci)
 	qemu_remove_exit_notifier(&s->exit);
 	/* Register writes that wait for the BQL now come to nothing. */
 	qatomic_set(&s->gone, true);
+	hsm_mute(s);
+	smp_mb();
+	/* From here on no thread begins to wait for the BQL: let go of it for those that do. */
+	while (qatomic_read(&s->raising)) {
+		bql_unlock();
+		g_usleep(10);
+		bql_lock();
+	}
 	/* Memory that a worker uses can't go: better a late unplug than a wild write. */
-	while (!stop_and_wait(s))
-		error_report("hsm: unplug waits for the card to drain");
-	/* A reset on another vCPU has let go of the BQL, and comes back to this device. */
-	while (s->resets)
-		qemu_cond_timedwait_bql(&s->changed, 10);
+	wait_stopped(s);
 	/* The ring thread may have been on its way to start: it is through after this. */
-	ring_call(s, reconcile_now);
+	ring_call(s, reconcile);
 	hsm_workers_stop(s);
-	/* Runs under the BQL, which is held: not running now. */
+	/* Both run under the BQL, which is held: not running now, or below us. */
 	timer_free(s->delay_timer);
+	qemu_bh_delete(s->vector_bh);
 	ring_call(s, free_ring_side);
 	exit_pci(s);
-	free_qps(s);
+	free_qps(s, s->max_qps + 1);
 	qemu_cond_destroy(&s->changed);
-	if (s->iothread)
-		object_unref(OBJECT(s->iothread));
+	qemu_mutex_destroy(&s->lock);
 	hsm_unblock_migration(&s->blocker);
 	hsm_fw_close(s->fw);
 	s->fw = NULL;

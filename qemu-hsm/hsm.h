@@ -8,8 +8,23 @@
  * Worker threads run firmware commands and post their completions.  vCPU
  * threads only touch registers (under the BQL) and event notifiers (without).
  *
- * Whoever waits for another of these threads while it holds the BQL waits on a
- * condition that lets go of it: the others need the BQL to raise a vector.
+ * A function may be reset or ejected by a vCPU's write to configuration space,
+ * or by a vector of the card itself whose message is aimed there.  While such a
+ * write lasts QEMU refuses every other access to configuration space, and the
+ * BQL is all that keeps the other vCPUs from trying.  So:
+ *
+ * - A reset waits for nobody.  It mutes the card, which ends every access to
+ *   guest memory, and leaves it to the ring thread to drain what is in flight.
+ * - An eject waits for ring thread and workers with the BQL held.  Hence none of
+ *   them may wait for it: their memory accesses never reach a device's registers,
+ *   and on a muted card no vector is raised.  Whoever was at it when the card was
+ *   muted is counted in `raising`, and let through once before the wait.
+ * - Nor may one of them run the eject, which would wait for itself.  They raise a
+ *   vector only if its message goes to the interrupt controller; the main loop does
+ *   the others.
+ *
+ * Locks: s->lock, qp->lock and work_lock are never held together, nor is one of
+ * them held while the BQL is waited for.
  */
 #ifndef HSM_DEVICE_H
 #define HSM_DEVICE_H
@@ -100,23 +115,30 @@ struct HsmState {
 	uint32_t max_qps;
 	uint32_t num_workers;
 
-	unsigned int resets;		/* that wait, under the BQL */
-
 	MemoryRegion bar, regs, doorbells, msix_bar;
 	AioContext *ctx;
-	QEMUBH *bh;			/* hsm_reconcile() in the ring thread */
+	QEMUBH *bh;			/* reconcile() in the ring thread */
+	QEMUBH *vector_bh;		/* raises `vectors`, in the main loop */
 	Error *blocker;
 	struct hsm_fw *fw;
 	Notifier exit;
 
-	/* Registers, written under the BQL; enable, running and fatal are atomic. */
+	/* Written under lock by vCPU threads; enable is also read without. */
+	QemuMutex lock;
 	uint32_t admin_size;
 	uint64_t admin_sq, admin_cq, admin_shadow;
 	bool enable;
 	bool iommu;			/* behind one when ENABLE was written */
-	bool fatal;
-	int run_state;			/* HsmRunState, written by the ring thread under the BQL */
-	QemuCond changed;		/* used with the BQL: run_state or ctx_done changed */
+
+	/* Written under lock by the ring thread, read by all: HsmRunState. */
+	int run_state;
+	QemuCond changed;		/* with lock: run_state or a RingCall changed */
+
+	bool fatal;			/* atomic */
+	/* Written under lock and tested under qp->lock before guest memory is written. */
+	bool mute;
+	unsigned int raising;		/* threads that wait for the BQL, or have it; atomic */
+	DECLARE_BITMAP(vectors, HSM_MAX_QPS + 1);	/* for the main loop to raise; BQL */
 
 	/* Fault injection, atomic. */
 	bool hang;
@@ -146,6 +168,14 @@ void hsm_register_types(void);
 /* Any thread.  A ring is out of reach: no more commands are taken until ENABLE 1 -> 0. */
 void hsm_fatal(HsmState *s, const char *why);
 
+/*
+ * BQL.  On return the card writes no guest memory and raises no vector any more,
+ * until the ring thread starts it anew.
+ */
+void hsm_mute(HsmState *s);
+/* Any thread, no lock held but the BQL. */
+void hsm_raise(HsmState *s, uint16_t vector);
+
 /* ---- qp.c: rings; ring thread unless said otherwise ---- */
 
 /* Maps and starts a pair.  Returns a card status; on failure nothing is left mapped. */
@@ -157,10 +187,19 @@ void hsm_qp_stop(HsmQp *qp);
 bool hsm_qp_drained(HsmQp *qp);
 /* Unmaps a drained pair. */
 void hsm_qp_release(HsmQp *qp);
-/* Any thread, not under qp->lock.  Posts one completion and raises the vector if wanted. */
-void hsm_qp_complete(HsmQp *qp, uint16_t cid, uint16_t status, uint32_t out_len);
+/*
+ * Any thread, not under qp->lock.  Writes a command's output, if any, posts its
+ * completion and raises the vector if wanted; nothing of it on a muted card.
+ */
+void hsm_cmd_complete(HsmCmd *cmd, uint16_t status, void *out, uint32_t out_len);
 /* Any thread.  The command is over: its slot is free. */
 void hsm_cmd_put(HsmCmd *cmd);
+/*
+ * Any thread.  Copies between guest RAM and a host buffer.  Anything but RAM is
+ * refused: a guest can't make the card write another device's registers, nor
+ * have its thread wait for the BQL.  0 or -EFAULT.
+ */
+int hsm_dma(HsmState *s, uint64_t addr, void *buf, size_t len, DMADirection dir);
 /* Lets go of the delayed commands that are due. */
 void hsm_delay_run(HsmState *s);
 
@@ -180,12 +219,6 @@ void hsm_workers_start(HsmState *s);
 void hsm_workers_stop(HsmState *s);
 /* Any thread. */
 void hsm_workers_push(HsmState *s, HsmCmd *cmd);
-
-/*
- * Copies between guest RAM and a host buffer.  MMIO is refused: a guest can't
- * make the card write another device's registers.  0 or -EFAULT.
- */
-int hsm_dma(HsmState *s, uint64_t addr, void *buf, size_t len, DMADirection dir);
 
 /* ---- slot.c ---- */
 

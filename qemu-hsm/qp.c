@@ -6,7 +6,6 @@
  * reach, and judged there.
  */
 #include "hsm.h"
-#include "hw/pci/msix.h"
 #include "exec/cpu-common.h"
 
 /* Passes over the ring before other descriptors of the ring thread get a turn. */
@@ -22,9 +21,9 @@ static void unmap(HsmState *s, HsmMap *map, dma_addr_t written)
 }
 
 /*
- * Maps @len bytes of guest RAM for as long as the pair lives; the mapping holds
- * a reference to the memory behind it.  What isn't RAM would come back as a
- * bounce buffer or cut short: refused.
+ * Maps guest RAM: @len bytes of it, or what is in one piece.  The mapping holds a
+ * reference to the memory behind it.  What isn't RAM would come back as a bounce
+ * buffer: refused.
  */
 static bool map_ram(HsmState *s, HsmMap *map, uint64_t addr, dma_addr_t len, DMADirection dir)
 {
@@ -39,14 +38,45 @@ static bool map_ram(HsmState *s, HsmMap *map, uint64_t addr, dma_addr_t len, DMA
 				   attrs);
 	if (map->host) {
 		WITH_RCU_READ_LOCK_GUARD() {
-			ram = map->len == len &&
-			      qemu_ram_block_from_host(map->host, false, &offset);
+			ram = qemu_ram_block_from_host(map->host, false, &offset);
 		}
 		/* A bounce buffer holds old memory of ours: nothing of it may be written back. */
 		if (!ram)
 			unmap(s, map, 0);
 	}
 	return ram;
+}
+
+/* As a whole, for as long as a pair lives. */
+static bool map_ring(HsmState *s, HsmMap *map, uint64_t addr, dma_addr_t len, DMADirection dir)
+{
+	if (!map_ram(s, map, addr, len, dir))
+		return false;
+	if (map->len == len)
+		return true;
+	unmap(s, map, 0);
+	return false;
+}
+
+int hsm_dma(HsmState *s, uint64_t addr, void *buf, size_t len, DMADirection dir)
+{
+	HsmMap map;
+
+	if (addr + len < addr || qatomic_read(&s->mute))
+		return -EFAULT;
+	while (len) {
+		if (!map_ram(s, &map, addr, len, dir))
+			return -EFAULT;
+		if (dir == DMA_DIRECTION_TO_DEVICE)
+			memcpy(buf, map.host, map.len);
+		else
+			memcpy(map.host, buf, map.len);
+		addr += map.len;
+		buf = (uint8_t *)buf + map.len;
+		len -= map.len;
+		unmap(s, &map, map.len);
+	}
+	return 0;
 }
 
 static struct hsm_shadow *shadow(HsmQp *qp)
@@ -62,8 +92,10 @@ static uint16_t load_tail(HsmQp *qp)
 
 static void store_sq_event(HsmQp *qp, uint16_t event)
 {
-	if (!qatomic_read(&qp->s->gone))
+	qemu_mutex_lock(&qp->lock);
+	if (!qatomic_read(&qp->s->mute))
 		qatomic_set(&shadow(qp)->sq_event, cpu_to_le16(event));
+	qemu_mutex_unlock(&qp->lock);
 }
 
 /*
@@ -81,11 +113,12 @@ static bool may_take(HsmQp *qp)
 	HsmState *s = qp->s;
 
 	return !qp->stopping && !qatomic_read(&qp->starved) && !qatomic_read(&s->hang) &&
-	       !qatomic_read(&s->fatal) && !qatomic_read(&s->gone);
+	       !qatomic_read(&s->fatal) && !qatomic_read(&s->mute);
 }
 
 /* ---- completions ---- */
 
+/* Under qp->lock. */
 static void post(HsmQp *qp, uint16_t cid, uint16_t status, uint32_t out_len)
 {
 	struct hsm_cqe *cqe = qp->cq_map.host;
@@ -94,7 +127,7 @@ static void post(HsmQp *qp, uint16_t cid, uint16_t status, uint32_t out_len)
 			(uint64_t)phase << 48;
 
 	QEMU_BUILD_BUG_ON(offsetof(struct hsm_cqe, sq_head) != 24 || sizeof(*cqe) != 32);
-	if (qatomic_read(&qp->s->gone))
+	if (qatomic_read(&qp->s->mute))
 		return;
 	cqe += qp->done & (qp->entries - 1);
 	memset(cqe, 0, 24);
@@ -107,30 +140,29 @@ static void post(HsmQp *qp, uint16_t cid, uint16_t status, uint32_t out_len)
 /* Raises the vector if the host asked for it within (old, new]. */
 static void notify(HsmQp *qp, uint16_t old, uint16_t new)
 {
-	HsmState *s = qp->s;
-	bool locked = bql_locked();
 	uint16_t event;
 
 	/* The index, that is the phase, before the event: the host does the reverse. */
 	smp_mb();
 	event = le16_to_cpu(qatomic_read(&shadow(qp)->cq_event));
-	if ((uint16_t)(new - event - 1) >= (uint16_t)(new - old))
-		return;
-	if (!locked)
-		bql_lock();
-	if (!qatomic_read(&s->gone))
-		msix_notify(&s->pci, qp->vector);
-	if (!locked)
-		bql_unlock();
+	if ((uint16_t)(new - event - 1) < (uint16_t)(new - old))
+		hsm_raise(qp->s, qp->vector);
 }
 
-void hsm_qp_complete(HsmQp *qp, uint16_t cid, uint16_t status, uint32_t out_len)
+void hsm_cmd_complete(HsmCmd *cmd, uint16_t status, void *out, uint32_t out_len)
 {
+	HsmQp *qp = cmd->qp;
 	uint16_t old, new;
 
+	/* Output and completion under the lock: hsm_mute() comes before them or after. */
 	qemu_mutex_lock(&qp->lock);
+	if (out_len && hsm_dma(qp->s, le64_to_cpu(cmd->sqe.out_addr), out, out_len,
+			       DMA_DIRECTION_FROM_DEVICE)) {
+		status = HSM_ST_DMA;
+		out_len = 0;
+	}
 	old = qp->done;
-	post(qp, cid, status, out_len);
+	post(qp, le16_to_cpu(cmd->sqe.cid), status, out_len);
 	new = qp->done;
 	qemu_mutex_unlock(&qp->lock);
 	notify(qp, old, new);
@@ -323,7 +355,6 @@ static void process(HsmQp *qp)
 	qemu_mutex_lock(&qp->lock);
 	done = qp->done;
 	qemu_mutex_unlock(&qp->lock);
-	/* Last: a message may be aimed at our own configuration space, and end the pair. */
 	notify(qp, first, done);
 }
 
@@ -373,11 +404,11 @@ uint16_t hsm_qp_start(HsmQp *qp, uint16_t entries, uint16_t vector, uint64_t sq,
 	HsmState *s = qp->s;
 	uint16_t i;
 
-	if (!map_ram(s, &qp->sq_map, sq, entries * sizeof(struct hsm_sqe),
+	if (!map_ring(s, &qp->sq_map, sq, entries * sizeof(struct hsm_sqe),
 		     DMA_DIRECTION_TO_DEVICE) ||
-	    !map_ram(s, &qp->cq_map, cq, entries * sizeof(struct hsm_cqe),
+	    !map_ring(s, &qp->cq_map, cq, entries * sizeof(struct hsm_cqe),
 		     DMA_DIRECTION_FROM_DEVICE) ||
-	    !map_ram(s, &qp->shadow_map, shadow_addr, sizeof(struct hsm_shadow),
+	    !map_ring(s, &qp->shadow_map, shadow_addr, sizeof(struct hsm_shadow),
 		     DMA_DIRECTION_FROM_DEVICE)) {
 		unmap(s, &qp->sq_map, 0);
 		unmap(s, &qp->cq_map, 0);

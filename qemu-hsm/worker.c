@@ -8,16 +8,6 @@
 
 #include <openssl/crypto.h>
 
-int hsm_dma(HsmState *s, uint64_t addr, void *buf, size_t len, DMADirection dir)
-{
-	const MemTxAttrs attrs = { .memory = 1 };
-
-	if (addr + len < addr || qatomic_read(&s->gone))
-		return -EFAULT;
-	return dma_memory_rw(pci_get_address_space(&s->pci), addr, buf, len, dir, attrs) ==
-	       MEMTX_OK ? 0 : -EFAULT;
-}
-
 static void run(HsmCmd *cmd, uint8_t *in, uint8_t *out)
 {
 	HsmQp *qp = cmd->qp;
@@ -36,13 +26,8 @@ static void run(HsmCmd *cmd, uint8_t *in, uint8_t *out)
 			     in_len, out, &out_len);
 	if (status != HSM_ST_OK)
 		out_len = 0;
-	if (out_len && !qatomic_read(&s->gone) &&
-	    hsm_dma(s, le64_to_cpu(cmd->sqe.out_addr), out, out_len, DMA_DIRECTION_FROM_DEVICE)) {
-		status = HSM_ST_DMA;
-		out_len = 0;
-	}
 post:
-	hsm_qp_complete(qp, le16_to_cpu(cmd->sqe.cid), status, out_len);
+	hsm_cmd_complete(cmd, status, out, out_len);
 	OPENSSL_cleanse(in, in_len);
 	OPENSSL_cleanse(out, wipe);
 	hsm_cmd_put(cmd);
@@ -68,7 +53,7 @@ static void *worker(void *opaque)
 		QSIMPLEQ_REMOVE_HEAD(&work->list, next);
 		qemu_mutex_unlock(&s->work_lock);
 
-		if (qatomic_read(&cmd->qp->stopping) || qatomic_read(&s->gone))
+		if (qatomic_read(&cmd->qp->stopping) || qatomic_read(&s->mute))
 			hsm_cmd_put(cmd);
 		else if (cmd->qp->qid == 0 &&
 			 (cmd->sqe.opcode == HSM_OP_CREATE_QP || cmd->sqe.opcode == HSM_OP_DELETE_QP))
@@ -126,7 +111,6 @@ static bool is_slow(const HsmCmd *cmd)
 	case HSM_OP_PARTITION_CREATE:
 	case HSM_OP_PARTITION_DELETE:
 	case HSM_OP_CLONE_OFFER:
-	case HSM_OP_CLONE_EXPORT:
 	case HSM_OP_CLONE_IMPORT:
 		return true;
 	default:

@@ -95,7 +95,7 @@ enum hsm_opcode {
 	X(NVRAM,		12, EROFS,	   "the card could not write its NVRAM") \
 	X(INTERNAL,		13, EREMOTEIO,	   "internal card error")		\
 	X(DMA,			14, EFAULT,	   "the card could not reach a host buffer") \
-	X(NO_RESOURCES,		15, ENOBUFS,	   "no queue pair or vector left")	\
+	X(NO_RESOURCES,		15, ENOBUFS,	   "the queue pair's qid is in use")	\
 	X(SHUTDOWN,		16, ESHUTDOWN,	   "the card is shutting down")
 
 enum hsm_status {

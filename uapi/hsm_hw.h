@@ -21,12 +21,12 @@
 
 /*
  * Registers: 32-bit accesses, naturally aligned.  A read of all ones: the card
- * is gone.  "disabled": written only while CONTROL.ENABLE is 0.
+ * is gone.  "disabled": written only while CONTROL.ENABLE and STATUS.READY are 0.
  */
 #define HSM_REG_MAGIC		0x00	/* RO HSM_MAGIC */
 #define HSM_REG_VERSION		0x04	/* RO major << 16 | minor */
 #define HSM_REG_CAP		0x08	/* RO 15:0 largest ring, entries; 31:16 I/O queue pairs */
-#define HSM_REG_TIMEOUT		0x0c	/* RO bound on a change of READY, ms */
+#define HSM_REG_TIMEOUT		0x0c	/* RO time to wait for a change of READY, ms */
 #define HSM_REG_CONTROL		0x10	/* RW HSM_CONTROL_* */
 #define HSM_REG_STATUS		0x14	/* RO HSM_STATUS_* */
 #define HSM_REG_ADMIN_SIZE	0x18	/* RW admin ring entries, 2^n, 2..CAP; disabled */
@@ -44,7 +44,7 @@
 #define HSM_CONTROL_ENABLE	(1u << 0)	/* 1 -> 0: queue pairs cease to exist, DMA stops */
 
 #define HSM_STATUS_READY	(1u << 0)	/* follows ENABLE; clear: no DMA, no vector */
-#define HSM_STATUS_FATAL	(1u << 1)	/* a ring is out of reach, or NVRAM unusable */
+#define HSM_STATUS_FATAL	(1u << 1)	/* a ring is out of reach or its tail wrong, or no bus master */
 #define HSM_STATUS_TAMPER	(1u << 2)	/* reserved */
 
 #define HSM_MAX_RING		1024u	/* entries */

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -302,6 +303,188 @@ static void test_late(struct ring *r, int ms)
 	check(!reap(r, 2 * ms), "nothing is written after READY went");
 }
 
+/* ---- a card that is reset, or loses bus mastering, with commands in flight ---- */
+
+#define IN_FLIGHT 8
+
+static void config(int fd, void *buf, int len, int off)
+{
+	if (pread(fd, buf, len, off) != len)
+		die("config read");
+}
+
+static void set_command(uint16_t command)
+{
+	if (pwrite(config_fd, &command, 2, 4) != 2)
+		die("config write");
+}
+
+static bool enable(struct ring *admin)
+{
+	memset(admin->sq, 0, PAGE);
+	memset((void *)admin->cq, 0, PAGE);
+	memset((void *)admin->shadow, 0, PAGE);
+	admin->tail = 0;
+	admin->seen = 0;
+	set_admin(admin, bus(admin->sq));
+	return wait_status(HSM_STATUS_READY, HSM_STATUS_READY);
+}
+
+/* Each waits for the disk of the host. */
+static void put_slow(struct ring *admin, uint8_t op)
+{
+	uint16_t old = admin->tail;
+	int i;
+
+	for (i = 0; i < IN_FLIGHT; i++) {
+		snprintf((char *)in + 64 * i, HSM_UUID_LEN, "in flight %d", i);
+		put(admin, op, HSM_UUID_LEN, 0);
+		admin->sq[(admin->tail - 1) % ENTRIES].in_addr += 64 * i;
+	}
+	publish(admin, old);
+}
+
+/* The last of what put_slow() left is gone. */
+static bool clean_up(struct ring *admin)
+{
+	int i;
+
+	put_slow(admin, HSM_OP_PARTITION_DELETE);
+	for (i = 0; i < IN_FLIGHT; i++)
+		if (!reap(admin, 3000))
+			return false;
+	return true;
+}
+
+static void soil(struct ring *admin)
+{
+	memset((void *)admin->cq, 0x5a, PAGE);
+	memset((void *)admin->shadow, 0x5a, PAGE);
+}
+
+/* Is asked while the card works, and once it has stopped. */
+static bool soiled(const struct ring *admin)
+{
+	static uint8_t want[PAGE];
+
+	memset(want, 0x5a, PAGE);
+	return !memcmp((void *)admin->cq, want, PAGE) &&
+	       !memcmp((void *)admin->shadow, want, PAGE);
+}
+
+static void test_bus_master(struct ring *admin)
+{
+	uint16_t command;
+	bool ok = enable(admin);
+
+	config(config_fd, &command, 2, 4);
+	put_slow(admin, HSM_OP_PARTITION_CREATE);
+	ok = ok && reap(admin, 3000);
+	set_command(command & ~4);
+	soil(admin);
+	check(ok && (rd(HSM_REG_STATUS) & HSM_STATUS_FATAL),
+	      "bus mastering disabled under commands: FATAL");
+	wr(HSM_REG_DOORBELL, 1);
+	usleep(300000);
+	check(soiled(admin), "nothing is written without bus mastering");
+	set_command(command);
+	check(disable() && soiled(admin), "nor after it comes back, until enabled anew");
+	check(enable(admin) && clean_up(admin) && disable(), "the card works again");
+}
+
+struct reads {
+	volatile bool stop;
+	volatile unsigned long all, wrong;
+};
+
+/* The first word of bus 0's device 0, as memory: the files of sysfs share a lock. */
+static volatile uint32_t *host_bridge(void)
+{
+	FILE *f = fopen("/proc/iomem", "r");
+	unsigned long base = 0;
+	char line[128];
+	void *p;
+	int fd;
+
+	while (f && !base && fgets(line, sizeof(line), f))
+		if (strstr(line, "PCI MMCONFIG"))
+			base = strtoul(line, NULL, 16);
+	fd = open("/dev/mem", O_RDONLY | O_SYNC);
+	p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, base);
+	if (!base || fd < 0 || p == MAP_FAILED)
+		die("configuration space (boot with iomem=relaxed)");
+	fclose(f);
+	close(fd);
+	return p;
+}
+
+/* Reads configuration space for as long as it is not told to stop. */
+static pid_t read_config(struct reads *reads)
+{
+	volatile uint32_t *id = host_bridge();
+	uint32_t first = *id;
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	while (!reads->stop) {
+		reads->wrong += *id != first;
+		reads->all++;
+	}
+	_exit(0);
+}
+
+static void flr(void)
+{
+	uint16_t control, cap = 0;
+	uint32_t header[16];
+	uint8_t id = 0;
+	int i;
+
+	config(config_fd, header, sizeof(header), 0);
+	for (config(config_fd, &cap, 1, 0x34); cap; config(config_fd, &cap, 1, cap + 1)) {
+		config(config_fd, &id, 1, cap);
+		if (id == 0x10)
+			break;
+	}
+	config(config_fd, &control, 2, cap + 8);
+	control |= 0x8000;
+	if (pwrite(config_fd, &control, 2, cap + 8) != 2)
+		die("reset");
+	for (i = 15; i > 0; i--)
+		if (pwrite(config_fd, &header[i], 4, 4 * i) != 4)
+			die("restore");
+}
+
+static void test_flr(struct ring *admin)
+{
+	struct reads *reads = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+				   -1, 0);
+	pid_t pid = read_config(reads);
+	bool ok = true, clean = true;
+	int i;
+
+	for (i = 0; i < 20 && ok; i++) {
+		ok = enable(admin);
+		put_slow(admin, HSM_OP_PARTITION_CREATE);
+		/* With the first in flight; or with its completion on the way. */
+		if (i % 2)
+			usleep(100 * i);
+		flr();
+		soil(admin);
+		ok = ok && wait_status(HSM_STATUS_READY | HSM_STATUS_FATAL, 0) &&
+		     rd(HSM_REG_ADMIN_SIZE) == 0;
+		clean = clean && soiled(admin);
+		ok = ok && enable(admin) && clean_up(admin) && disable();
+	}
+	reads->stop = true;
+	waitpid(pid, NULL, 0);
+	printf("# %lu reads of configuration space, %lu wrong\n", reads->all, reads->wrong);
+	check(ok, "function level resets with commands in flight");
+	check(clean, "nothing is written after a reset");
+	check(reads->all && !reads->wrong, "a reset holds up no other access to configuration space");
+}
+
 int main(int argc, char **argv)
 {
 	struct ring admin, qp;
@@ -396,6 +579,8 @@ int main(int argc, char **argv)
 	publish(&admin, admin.tail - ENTRIES - 1);
 	check(wait_status(HSM_STATUS_FATAL, HSM_STATUS_FATAL), "a tail beyond the ring: FATAL");
 	check(disable(), "ENABLE 1 -> 0");
+	test_bus_master(&admin);
+	test_flr(&admin);
 	printf("1..%d\n", tests);
 	return failures != 0;
 }
