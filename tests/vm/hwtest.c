@@ -392,6 +392,40 @@ static void test_bus_master(struct ring *admin)
 	check(enable(admin) && clean_up(admin) && disable(), "the card works again");
 }
 
+/* The place that an IDENTIFY behind eight changes of partitions has among the completions. */
+static int overtakes(struct ring *admin)
+{
+	volatile struct hsm_cqe *c;
+	uint16_t old;
+	int i, place = 0;
+
+	put_slow(admin, HSM_OP_PARTITION_CREATE);
+	old = admin->tail;
+	put(admin, HSM_OP_IDENTIFY, 0, sizeof(struct hsm_identify_out));
+	publish(admin, old);
+	for (i = 1; i <= IN_FLIGHT + 1; i++) {
+		c = reap(admin, 3000);
+		if (c && c->cid == (old ^ 0x5a00))
+			place = i;
+	}
+	return place;
+}
+
+/* A disk that syncs in no time can win against a thread that has to wake up: five times. */
+static void test_slow(struct ring *admin)
+{
+	bool ok = enable(admin), overtook = false;
+	int i;
+
+	for (i = 0; i < 5 && ok && !overtook; i++) {
+		int place = overtakes(admin);
+
+		ok = place && clean_up(admin);
+		overtook = place < IN_FLIGHT;
+	}
+	check(ok && overtook && disable(), "changes of partitions hold up no other command");
+}
+
 struct reads {
 	volatile bool stop;
 	volatile unsigned long all, wrong;
@@ -579,6 +613,7 @@ int main(int argc, char **argv)
 	publish(&admin, admin.tail - ENTRIES - 1);
 	check(wait_status(HSM_STATUS_FATAL, HSM_STATUS_FATAL), "a tail beyond the ring: FATAL");
 	check(disable(), "ENABLE 1 -> 0");
+	test_slow(&admin);
 	test_bus_master(&admin);
 	test_flr(&admin);
 	printf("1..%d\n", tests);
