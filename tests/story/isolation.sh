@@ -69,6 +69,8 @@ EOF
 }
 
 for d in shared acme globex; do small hsm-kms-$d 16; done
+# Idle: after a quiet second the daemons give back what a burst left.
+sleep 3
 small hsm-gateway 12
 
 if [ "$mode" = vm ]; then

@@ -48,6 +48,9 @@ struct worker {
 	struct request *free;		/* for reuse */
 	unsigned int n_free;
 	unsigned int in_flight;		/* requests and administration jobs */
+	bool busy;			/* something ended since the quiet timer last fired */
+	bool quiet_armed;
+	struct ring_timer quiet_timer;
 	bool stopping;
 	struct ring_work stop;
 	struct ring_timer stop_timer;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #define STOP_MS		5000	/* for what is in flight */
 #define FLUSH_MS	50	/* for what is being sent */
 #define DRAIN_MS	500	/* for what was cancelled */
+#define QUIET_MS	1000	/* without a request: what is kept for the next ones is given back */
 
 static int open_listener(struct kms *kms, struct worker *w)
 {
@@ -91,6 +93,35 @@ int worker_prepare(struct worker *w)
 	return auth_open(&auth, &w->auth);
 }
 
+/* ---- memory ---- */
+
+static void quiet(struct ring_op *op, int res, uint32_t flags, uint64_t extra)
+{
+	struct ring_timer *t = from_member(op, struct ring_timer, op);
+	struct worker *w = from_member(t, struct worker, quiet_timer);
+
+	(void)flags, (void)extra;
+	w->quiet_armed = res == -ETIME && (w->busy || w->in_flight);
+	if (w->quiet_armed) {
+		w->busy = false;
+		ring_timer_start(w->ring, &w->quiet_timer, QUIET_MS);
+	} else if (res == -ETIME) {
+		requests_free(w);
+		malloc_trim(0);
+	}
+}
+
+/* A burst leaves requests and pages behind that the next one reuses; an idle appliance has other uses for them. */
+static void give_back_later(struct worker *w)
+{
+	w->busy = true;
+	if (w->quiet_armed || w->stopping)
+		return;
+	w->quiet_armed = true;
+	w->quiet_timer.op.done = quiet;
+	ring_timer_start(w->ring, &w->quiet_timer, QUIET_MS);
+}
+
 /* ---- the end: no new requests, those in flight finish, then what was answered is sent ---- */
 
 static void maybe_stop(struct worker *w)
@@ -102,6 +133,7 @@ static void maybe_stop(struct worker *w)
 void worker_ended(struct worker *w)
 {
 	w->in_flight--;
+	give_back_later(w);
 	maybe_stop(w);
 }
 
@@ -141,6 +173,8 @@ static void *run(void *arg)
 		exit(1);
 	}
 	ring_cancel(w->ring, &w->stop_timer.op);
+	if (w->quiet_armed)
+		ring_cancel(w->ring, &w->quiet_timer.op);
 	/* Closing a transport drops what it has not sent yet; what comes in now is refused. */
 	ring_drain(w->ring, FLUSH_MS);
 	route_server_close(w->route);
