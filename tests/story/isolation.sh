@@ -68,9 +68,9 @@ except ClientError as e:
 EOF
 }
 
-for d in shared acme globex; do small hsm-kms-$d 16; done
 # Idle: after a quiet second the daemons give back what a burst left.
 sleep 3
+for d in shared acme globex; do small hsm-kms-$d 16; done
 small hsm-gateway 12
 
 if [ "$mode" = vm ]; then
